@@ -1,0 +1,181 @@
+// Dense weights in panels of four rows: [ceil(M / 4)][K][4] f32, the last panel padded with zero rows.
+//
+//   gemm   Y = W X     gemmT  dX = W' dY     sddmm  dW = dY X'          W is M x K (out x in)
+//
+// One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
+// cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
+// `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
+import { FEATURE_SHIFT, dot, madd, splatAt, start, sums4, weightAt } from './lanes';
+
+/** Inputs walked before the next panel: 32 KiB of x stay in the first-level cache. */
+const INPUTS: usize = 512;
+/** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
+const PANELS: usize = 128;
+
+/** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
+export function gemm(
+  y: usize, init: usize, x: usize, w: usize, features: usize, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const stride = features << FEATURE_SHIFT;
+  for (let t = begin; t < end; t++) start(y + t * stride, init ? init + t * stride : 0, M << FEATURE_SHIFT);
+  for (let k: usize = 0; k < K; k += INPUTS) {
+    const n = min(INPUTS, K - k);
+    for (let t = begin; t < end; t++) {
+      const xt = x + ((t * K + k) << FEATURE_SHIFT);
+      for (let m: usize = 0; m < M; m += 4) {
+        const p = w + (((m >> 2) * K + k) << 4), o = y + t * stride + (m << FEATURE_SHIFT);
+        forwardPanel(o, xt, p, n, min(<usize>4, M - m));
+        forwardPanel(o + 32, xt + 32, p, n, min(<usize>4, M - m));
+      }
+    }
+  }
+}
+
+/** Four rows by eight tokens over n inputs; only `rows` of the rows are there to be written. */
+function forwardPanel(y: usize, x: usize, w: usize, n: usize, rows: usize): void {
+  const y1 = rows > 1 ? y + 64 : y, y2 = rows > 2 ? y + 128 : y, y3 = rows > 3 ? y + 192 : y;
+  let a0 = v128.load(y), a1 = v128.load(y, 16), b0 = v128.load(y1), b1 = v128.load(y1, 16);
+  let c0 = v128.load(y2), c1 = v128.load(y2, 16), d0 = v128.load(y3), d1 = v128.load(y3, 16);
+  for (const last = w + (n << 4); w < last; w += 16, x += 64) {
+    const x0 = v128.load(x), x1 = v128.load(x, 16);
+    let s = splatAt(w);
+    a0 = madd(s, x0, a0);
+    a1 = madd(s, x1, a1);
+    s = splatAt(w + 4);
+    b0 = madd(s, x0, b0);
+    b1 = madd(s, x1, b1);
+    s = splatAt(w + 8);
+    c0 = madd(s, x0, c0);
+    c1 = madd(s, x1, c1);
+    s = splatAt(w + 12);
+    d0 = madd(s, x0, d0);
+    d1 = madd(s, x1, d1);
+  }
+  v128.store(y, a0);
+  v128.store(y, a1, 16);
+  if (rows > 1) {
+    v128.store(y1, b0);
+    v128.store(y1, b1, 16);
+  }
+  if (rows > 2) {
+    v128.store(y2, c0);
+    v128.store(y2, c1, 16);
+  }
+  if (rows > 3) {
+    v128.store(y3, d0);
+    v128.store(y3, d1, 16);
+  }
+}
+
+/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]. */
+export function gemmT(
+  dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const panels = (M + 3) >> 2;
+  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
+  for (let p: usize = 0; p < panels; p += PANELS) {
+    const rows = min(M - (p << 2), PANELS << 2);
+    for (let t = begin; t < end; t++) {
+      const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
+      for (let k: usize = 0; k < K; k += 4) {
+        const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
+        backwardInputs(o, d, wk, K << 4, rows, min(<usize>4, K - k));
+        backwardInputs(o + 32, d + 32, wk, K << 4, rows, min(<usize>4, K - k));
+      }
+    }
+  }
+}
+
+/** Four inputs by eight tokens over `rows` rows; only `inputs` of the inputs are there. */
+function backwardInputs(dx: usize, dy: usize, w: usize, stride: usize, rows: usize, inputs: usize): void {
+  // A missing input repeats the first one: it is computed again and not written.
+  const k1: usize = inputs > 1 ? 16 : 0, k2: usize = inputs > 2 ? 32 : 0, k3: usize = inputs > 3 ? 48 : 0;
+  const dx1 = dx + (k1 << 2), dx2 = dx + (k2 << 2), dx3 = dx + (k3 << 2);
+  let a0 = v128.load(dx), a1 = v128.load(dx, 16), b0 = v128.load(dx1), b1 = v128.load(dx1, 16);
+  let c0 = v128.load(dx2), c1 = v128.load(dx2, 16), d0 = v128.load(dx3), d1 = v128.load(dx3, 16);
+  for (; rows > 0; w += stride) {
+    for (let r = w, last = w + (min(rows, <usize>4) << 2); r < last; r += 4, dy += 64) {
+      const y0 = v128.load(dy), y1 = v128.load(dy, 16);
+      let s = splatAt(r);
+      a0 = madd(s, y0, a0);
+      a1 = madd(s, y1, a1);
+      s = splatAt(r + k1);
+      b0 = madd(s, y0, b0);
+      b1 = madd(s, y1, b1);
+      s = splatAt(r + k2);
+      c0 = madd(s, y0, c0);
+      c1 = madd(s, y1, c1);
+      s = splatAt(r + k3);
+      d0 = madd(s, y0, d0);
+      d1 = madd(s, y1, d1);
+    }
+    rows -= min(rows, <usize>4);
+  }
+  v128.store(dx, a0);
+  v128.store(dx, a1, 16);
+  if (inputs > 1) {
+    v128.store(dx1, b0);
+    v128.store(dx1, b1, 16);
+  }
+  if (inputs > 2) {
+    v128.store(dx2, c0);
+    v128.store(dx2, c1, 16);
+  }
+  if (inputs > 3) {
+    v128.store(dx3, d0);
+    v128.store(dx3, d1, 16);
+  }
+}
+
+/** merged = W + s up downT' (rank 0 only unpacks W to f32), for panels [begin, end). up [M][r], downT [K][r]. */
+export function mergeDense(
+  merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const row = rank << 2;
+  for (let p = begin; p < end; p++) {
+    const rows = min(<usize>4, M - (p << 2)), u = up + (p << 2) * row;
+    for (let k: usize = 0; k < K; k++) {
+      const n = (p * K + k) << 2, d = downT + k * row;
+      for (let r: usize = 0; r < 4; r++) {
+        const update = r < rows ? scaling * dot(u + r * row, d, rank) : 0;
+        store<f32>(merged + ((n + r) << 2), weightAt(values, n + r, dtype) + update);
+      }
+    }
+  }
+}
+
+/** dW = (init or 0) + dY X' in panels, summed over `tiles` tiles, for panels [begin, end). */
+export function sddmmDense(
+  dw: usize, init: usize, dy: usize, x: usize, features: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
+): void {
+  for (let p = begin; p < end; p++) {
+    const rows = min(<usize>4, M - (p << 2)), o = dw + ((p * K) << 4);
+    start(o, init ? init + ((p * K) << 4) : 0, K << 4);
+    // Rows that are not there repeat the first one; their sums are set to zero.
+    const s1: usize = rows > 1 ? 64 : 0, s2: usize = rows > 2 ? 128 : 0, s3: usize = rows > 3 ? 192 : 0;
+    for (let t: usize = 0; t < tiles; t++) {
+      const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
+      let xt = x + ((t * K) << FEATURE_SHIFT);
+      for (let k = o, last = o + (K << 4); k < last; k += 16, xt += 64) {
+        let x0 = v128.load(xt);
+        let a = f32x4.mul(x0, v128.load(d)), b = f32x4.mul(x0, v128.load(d + s1));
+        let c = f32x4.mul(x0, v128.load(d + s2)), e = f32x4.mul(x0, v128.load(d + s3));
+        x0 = v128.load(xt, 16);
+        a = madd(x0, v128.load(d, 16), a), b = madd(x0, v128.load(d + s1, 16), b);
+        c = madd(x0, v128.load(d + s2, 16), c), e = madd(x0, v128.load(d + s3, 16), e);
+        x0 = v128.load(xt, 32);
+        a = madd(x0, v128.load(d, 32), a), b = madd(x0, v128.load(d + s1, 32), b);
+        c = madd(x0, v128.load(d + s2, 32), c), e = madd(x0, v128.load(d + s3, 32), e);
+        x0 = v128.load(xt, 48);
+        a = madd(x0, v128.load(d, 48), a), b = madd(x0, v128.load(d + s1, 48), b);
+        c = madd(x0, v128.load(d + s2, 48), c), e = madd(x0, v128.load(d + s3, 48), e);
+        v128.store(k, f32x4.add(v128.load(k), sums4(a, b, c, e)));
+      }
+    }
+    if (rows < 4) {
+      for (let k = o, last = o + (K << 4); k < last; k += 16) {
+        for (let r = rows; r < 4; r++) store<f32>(k + (r << 2), 0);
+      }
+    }
+  }
+}

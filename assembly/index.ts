@@ -1,0 +1,21 @@
+// The list of kernels, and nothing else.
+//
+// Argument order: outputs, inputs, sizes, range. A kernel is a pure function of memory: it allocates nothing, has no
+// state and knows nothing of threads; `begin, end` is the caller's share of the units that its comment names.
+// Outputs are written (=), but parameters' gradients, and what says +=, are added to. `init` is where an output starts
+// from: another buffer, the output itself, or 0 for zeros.
+export { spmmQuad, spmmTQuad } from './quad';
+export { mergeQuad, sddmmQuad, upGradQuad, downGradQuad } from './quadAdapter';
+export { spmmCsr, spmmTCsr } from './csr';
+export { mergeCsr, sddmmCsr, upGradCsr, downGradCsr } from './csrAdapter';
+export { gemm, gemmT, mergeDense, sddmmDense } from './dense';
+export { project, expand, factorGrad } from './lowRank';
+export { rmsNorm, rmsNormBackward, rmsNormGainGrad } from './rmsNorm';
+export { ropeAngles, rope } from './rope';
+export { attention, attentionBackwardQ, attentionBackwardKV } from './attention';
+export { swiglu, swigluBackward } from './swiglu';
+export { crossEntropy, crossEntropyBackward } from './crossEntropy';
+export { embed, embedGrad } from './embedding';
+export { gatherTokens, storeTokens } from './tokens';
+export { adamw } from './adamw';
+export { sumSquares, clipScale, featureSquares, clear } from './reduce';

@@ -1,0 +1,91 @@
+// Skinny products with the factors of an adapter, r padded to a multiple of 4 by zeros. A factor is [N][r] f32.
+//
+//   project     Z = s factor' X               Z is [tiles][r][16]
+//   expand      Y += factor Z
+//   factorGrad  dFactor += s dY Z'            the reordered gradient of LoRS: tokens x N x r, never tokens x N x K
+//
+// LoRS, arXiv 2501.08582, section 3: dUp = s dY' (X down'), dDown = s (dY up)' X, both without the mask.
+import { FEATURE_SHIFT, madd, splatAt, sums4 } from './lanes';
+
+/** Z = s factor' X, for tiles [begin, end). z: [tiles][r][16]; x: [tiles][N][16]. */
+export function project(z: usize, x: usize, factor: usize, N: usize, rank: usize, scaling: f32, begin: usize, end: usize): void {
+  for (let t = begin; t < end; t++) {
+    for (let k: usize = 0; k < rank; k += 4) {
+      for (let half: usize = 0; half < 64; half += 32) {
+        projectQuad(z + ((t * rank + k) << FEATURE_SHIFT) + half, x + ((t * N) << FEATURE_SHIFT) + half, factor + (k << 2), N, rank << 2, scaling);
+      }
+    }
+  }
+}
+
+function projectQuad(z: usize, x: usize, f: usize, N: usize, stride: usize, scaling: f32): void {
+  const zero = f32x4.splat(0);
+  let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
+  for (const last = x + (N << FEATURE_SHIFT); x < last; x += 64, f += stride) {
+    const x0 = v128.load(x), x1 = v128.load(x, 16);
+    let s = splatAt(f);
+    a0 = madd(s, x0, a0);
+    a1 = madd(s, x1, a1);
+    s = splatAt(f + 4);
+    b0 = madd(s, x0, b0);
+    b1 = madd(s, x1, b1);
+    s = splatAt(f + 8);
+    c0 = madd(s, x0, c0);
+    c1 = madd(s, x1, c1);
+    s = splatAt(f + 12);
+    d0 = madd(s, x0, d0);
+    d1 = madd(s, x1, d1);
+  }
+  const s = f32x4.splat(scaling);
+  v128.store(z, f32x4.mul(s, a0));
+  v128.store(z, f32x4.mul(s, a1), 16);
+  v128.store(z, f32x4.mul(s, b0), 64);
+  v128.store(z, f32x4.mul(s, b1), 80);
+  v128.store(z, f32x4.mul(s, c0), 128);
+  v128.store(z, f32x4.mul(s, c1), 144);
+  v128.store(z, f32x4.mul(s, d0), 192);
+  v128.store(z, f32x4.mul(s, d1), 208);
+}
+
+/** Y += factor Z, for tiles [begin, end). y: [tiles][N][16]; z: [tiles][r][16]. */
+export function expand(y: usize, z: usize, factor: usize, N: usize, rank: usize, begin: usize, end: usize): void {
+  for (let t = begin; t < end; t++) {
+    for (let k: usize = 0; k < rank; k += 4) {
+      for (let half: usize = 0; half < 64; half += 32) {
+        const zk = z + ((t * rank + k) << FEATURE_SHIFT) + half;
+        const a0 = v128.load(zk), a1 = v128.load(zk, 16), b0 = v128.load(zk, 64), b1 = v128.load(zk, 80);
+        const c0 = v128.load(zk, 128), c1 = v128.load(zk, 144), d0 = v128.load(zk, 192), d1 = v128.load(zk, 208);
+        let f = factor + (k << 2), o = y + ((t * N) << FEATURE_SHIFT) + half;
+        for (const last = o + (N << FEATURE_SHIFT); o < last; o += 64, f += rank << 2) {
+          const s0 = splatAt(f), s1 = splatAt(f + 4), s2 = splatAt(f + 8), s3 = splatAt(f + 12);
+          v128.store(o, madd(s3, d0, madd(s2, c0, madd(s1, b0, madd(s0, a0, v128.load(o))))));
+          v128.store(o, madd(s3, d1, madd(s2, c1, madd(s1, b1, madd(s0, a1, v128.load(o, 16))))), 16);
+        }
+      }
+    }
+  }
+}
+
+/** dFactor += s dY Z', summed over `tiles` tiles, for rows [begin, end). dy: [tiles][N][16]; z: [tiles][r][16]. */
+export function factorGrad(
+  dFactor: usize, dy: usize, z: usize, N: usize, rank: usize, scaling: f32, tiles: usize, begin: usize, end: usize,
+): void {
+  const vs = f32x4.splat(scaling), zero = f32x4.splat(0);
+  for (let i = begin; i < end; i++) {
+    for (let k: usize = 0; k < rank; k += 4) {
+      let a = zero, b = zero, c = zero, d = zero;
+      let p = dy + (i << FEATURE_SHIFT), q = z + (k << FEATURE_SHIFT);
+      for (let t: usize = 0; t < tiles; t++, p += N << FEATURE_SHIFT, q += rank << FEATURE_SHIFT) {
+        for (let lane: usize = 0; lane < 64; lane += 16) {
+          const y = v128.load(p + lane);
+          a = madd(y, v128.load(q + lane), a);
+          b = madd(y, v128.load(q + lane, 64), b);
+          c = madd(y, v128.load(q + lane, 128), c);
+          d = madd(y, v128.load(q + lane, 192), d);
+        }
+      }
+      const o = dFactor + ((i * rank + k) << 2);
+      v128.store(o, madd(vs, sums4(a, b, c, d), v128.load(o)));
+    }
+  }
+}

@@ -1,0 +1,267 @@
+// Sparse weights in pattern-bucketed quads: N:M masks and unstructured ones near half density.
+//
+//   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
+//
+// Inputs come in groups of four, outputs in blocks of 512 rows. In a block and group the rows are listed by pattern
+// (which of the four inputs they keep, a 4-bit mask), so that a listed row's inputs sit in registers for a whole bucket
+// and the loop has no data-dependent shuffle. The same lists serve both directions: no transposed copy. The idea is
+// Sparse Register Tiling (Wilkinson et al., SC'23).
+//
+//   index   u16 stream, for each block, for each group, for each bucket: pattern, count, count x (row in block) * 64
+//   values  in the order of the index: for each listed row its kept inputs, ascending
+//   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in u16s) and values (in elements) begin
+//
+// Work splits by tiles (spmm, spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output sums it alone.
+import { FEATURE_SHIFT, madd, splatAt, start } from './lanes';
+
+/** Rows of a block: row * 64 fits 16 bits, and the block's 32 KiB of one tile of y stay in the first-level cache. */
+export const BLOCK_SHIFT: usize = 9;
+/** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
+const CHUNK: usize = 64;
+
+@inline
+export function ceilShift(n: usize, shift: usize): usize {
+  return (n + (<usize>1 << shift) - 1) >> shift;
+}
+
+/** Y = (init or 0) + W X, for tiles [begin, end). y, init: [tiles][M][16]; x: [tiles][K][16]; w: merged f32 values. */
+export function spmmQuad(
+  y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const groups = ceilShift(K, 2);
+  for (let t = begin; t < end; t++) start(y + ((t * M) << FEATURE_SHIFT), init ? init + ((t * M) << FEATURE_SHIFT) : 0, M << FEATURE_SHIFT);
+  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+    for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
+      for (let t = begin; t < end; t++) {
+        const yb = y + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
+        for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
+          forwardGroup(yb, x + ((t * K + (g << 2)) << FEATURE_SHIFT), w, starts + ((b * groups + g) << 3), index);
+        }
+      }
+    }
+  }
+}
+
+function forwardGroup(y: usize, x: usize, w: usize, s: usize, index: usize): void {
+  let i = index + (<usize>load<u32>(s) << 1);
+  const stop = index + (<usize>load<u32>(s, 8) << 1);
+  let v = w + (<usize>load<u32>(s, 4) << 2);
+  while (i < stop) {
+    let pattern = <u32>load<u16>(i);
+    const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
+    i += 4;
+    const a = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+    pattern &= pattern - 1;
+    if (!pattern) {
+      v = forward1(y, a, v, i, last);
+    } else {
+      const b = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+      pattern &= pattern - 1;
+      if (!pattern) {
+        v = forward2(y, a, b, v, i, last);
+      } else {
+        const c = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+        pattern &= pattern - 1;
+        if (!pattern) {
+          forward3(y, a, b, c, v, i, last);
+          v = forward3(y + 32, a + 32, b + 32, c + 32, v, i, last);
+        } else {
+          const d = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+          forward4(y, a, b, c, d, v, i, last);
+          v = forward4(y + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
+        }
+      }
+    }
+    i = last;
+  }
+}
+
+function forward1(y: usize, a: usize, v: usize, i: usize, last: usize): usize {
+  const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
+  for (; i < last; i += 2, v += 4) {
+    const p = y + <usize>load<u16>(i), w = splatAt(v);
+    v128.store(p, madd(w, a0, v128.load(p)));
+    v128.store(p, madd(w, a1, v128.load(p, 16)), 16);
+    v128.store(p, madd(w, a2, v128.load(p, 32)), 32);
+    v128.store(p, madd(w, a3, v128.load(p, 48)), 48);
+  }
+  return v;
+}
+
+function forward2(y: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
+  const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
+  const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+  for (; i < last; i += 2, v += 8) {
+    const p = y + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4);
+    v128.store(p, madd(u, b0, madd(w, a0, v128.load(p))));
+    v128.store(p, madd(u, b1, madd(w, a1, v128.load(p, 16))), 16);
+    v128.store(p, madd(u, b2, madd(w, a2, v128.load(p, 32))), 32);
+    v128.store(p, madd(u, b3, madd(w, a3, v128.load(p, 48))), 48);
+  }
+  return v;
+}
+
+/** Three and four inputs go over half a tile at a time: a whole one would not fit the 16 vector registers. */
+function forward3(y: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
+  const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
+  const c0 = v128.load(c), c1 = v128.load(c, 16);
+  for (; i < last; i += 2, v += 12) {
+    const p = y + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
+    v128.store(p, madd(s, c0, madd(u, b0, madd(w, a0, v128.load(p)))));
+    v128.store(p, madd(s, c1, madd(u, b1, madd(w, a1, v128.load(p, 16)))), 16);
+  }
+  return v;
+}
+
+function forward4(y: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
+  const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
+  const c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
+  for (; i < last; i += 2, v += 16) {
+    const p = y + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
+    v128.store(p, madd(q, d0, madd(s, c0, madd(u, b0, madd(w, a0, v128.load(p))))));
+    v128.store(p, madd(q, d1, madd(s, c1, madd(u, b1, madd(w, a1, v128.load(p, 16))))), 16);
+  }
+  return v;
+}
+
+/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
+export function spmmTQuad(
+  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const groups = ceilShift(K, 2);
+  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
+  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+    for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
+      for (let t = begin; t < end; t++) {
+        const db = dy + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
+        for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
+          backwardGroup(dx + ((t * K + (g << 2)) << FEATURE_SHIFT), db, w, starts + ((b * groups + g) << 3), index);
+        }
+      }
+    }
+  }
+}
+
+function backwardGroup(dx: usize, dy: usize, w: usize, s: usize, index: usize): void {
+  let i = index + (<usize>load<u32>(s) << 1);
+  const stop = index + (<usize>load<u32>(s, 8) << 1);
+  let v = w + (<usize>load<u32>(s, 4) << 2);
+  while (i < stop) {
+    let pattern = <u32>load<u16>(i);
+    const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
+    i += 4;
+    const a = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
+    pattern &= pattern - 1;
+    if (!pattern) {
+      v = backward1(a, dy, v, i, last);
+    } else {
+      const b = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
+      pattern &= pattern - 1;
+      if (!pattern) {
+        v = backward2(a, b, dy, v, i, last);
+      } else {
+        const c = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
+        pattern &= pattern - 1;
+        if (!pattern) {
+          backward3(a, b, c, dy, v, i, last);
+          v = backward3(a + 32, b + 32, c + 32, dy + 32, v, i, last);
+        } else {
+          const d = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
+          backward4(a, b, c, d, dy, v, i, last);
+          v = backward4(a + 32, b + 32, c + 32, d + 32, dy + 32, v, i, last);
+        }
+      }
+    }
+    i = last;
+  }
+}
+
+function backward1(a: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+  let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
+  for (; i < last; i += 2, v += 4) {
+    const p = dy + <usize>load<u16>(i), w = splatAt(v);
+    a0 = madd(w, v128.load(p), a0);
+    a1 = madd(w, v128.load(p, 16), a1);
+    a2 = madd(w, v128.load(p, 32), a2);
+    a3 = madd(w, v128.load(p, 48), a3);
+  }
+  v128.store(a, a0);
+  v128.store(a, a1, 16);
+  v128.store(a, a2, 32);
+  v128.store(a, a3, 48);
+  return v;
+}
+
+function backward2(a: usize, b: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+  let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
+  let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+  for (; i < last; i += 2, v += 8) {
+    const p = dy + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4);
+    const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
+    a0 = madd(w, p0, a0);
+    b0 = madd(u, p0, b0);
+    a1 = madd(w, p1, a1);
+    b1 = madd(u, p1, b1);
+    a2 = madd(w, p2, a2);
+    b2 = madd(u, p2, b2);
+    a3 = madd(w, p3, a3);
+    b3 = madd(u, p3, b3);
+  }
+  v128.store(a, a0);
+  v128.store(a, a1, 16);
+  v128.store(a, a2, 32);
+  v128.store(a, a3, 48);
+  v128.store(b, b0);
+  v128.store(b, b1, 16);
+  v128.store(b, b2, 32);
+  v128.store(b, b3, 48);
+  return v;
+}
+
+function backward3(a: usize, b: usize, c: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+  let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
+  let c0 = v128.load(c), c1 = v128.load(c, 16);
+  for (; i < last; i += 2, v += 12) {
+    const p = dy + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
+    const p0 = v128.load(p), p1 = v128.load(p, 16);
+    a0 = madd(w, p0, a0);
+    a1 = madd(w, p1, a1);
+    b0 = madd(u, p0, b0);
+    b1 = madd(u, p1, b1);
+    c0 = madd(s, p0, c0);
+    c1 = madd(s, p1, c1);
+  }
+  v128.store(a, a0);
+  v128.store(a, a1, 16);
+  v128.store(b, b0);
+  v128.store(b, b1, 16);
+  v128.store(c, c0);
+  v128.store(c, c1, 16);
+  return v;
+}
+
+function backward4(a: usize, b: usize, c: usize, d: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+  let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
+  let c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
+  for (; i < last; i += 2, v += 16) {
+    const p = dy + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
+    const p0 = v128.load(p), p1 = v128.load(p, 16);
+    a0 = madd(w, p0, a0);
+    a1 = madd(w, p1, a1);
+    b0 = madd(u, p0, b0);
+    b1 = madd(u, p1, b1);
+    c0 = madd(s, p0, c0);
+    c1 = madd(s, p1, c1);
+    d0 = madd(q, p0, d0);
+    d1 = madd(q, p1, d1);
+  }
+  v128.store(a, a0);
+  v128.store(a, a1, 16);
+  v128.store(b, b0);
+  v128.store(b, b1, 16);
+  v128.store(c, c0);
+  v128.store(c, c1, 16);
+  v128.store(d, d0);
+  v128.store(d, d1, 16);
+  return v;
+}

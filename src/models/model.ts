@@ -1,0 +1,130 @@
+/** A Llama in memory: packed weights by module name. The zeros of the checkpoint are the mask. */
+import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+import { DTYPE_BYTES, decodeWeights, encodeWeights } from '../core/dtypes.ts';
+import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
+import type { TensorSource } from '../core/tensorSource.ts';
+import { Fingerprint, addPattern } from '../sparse/fingerprint.ts';
+import { keepMaskOf, pack, packDense, unpack } from '../sparse/pack.ts';
+import type { DenseWeight, PackedWeight } from '../sparse/weight.ts';
+import type { LlamaConfig } from './config.ts';
+import { EMBEDDING, FINAL_NORM, HEAD, PROJECTIONS, normName, projectionName, projectionShape } from './names.ts';
+
+/** A norm's gain with the element type that it was stored in. */
+export interface Gain {
+  readonly dtype: WeightDtype;
+  readonly values: Float32Array;
+}
+
+export interface LlamaModel {
+  /** Where it came from, for messages. */
+  readonly name: string;
+  readonly config: LlamaConfig;
+  /** Projections of the blocks, by module name. */
+  readonly linears: ReadonlyMap<string, PackedWeight>;
+  readonly gains: ReadonlyMap<string, Gain>;
+  readonly embedding: DenseWeight;
+  /** Absent where the head is the embedding. */
+  readonly head: DenseWeight | undefined;
+}
+
+/** Reads and checks every tensor. Throws FormatError or UnsupportedError naming the tensor. */
+export function readModel(source: TensorSource, config: LlamaConfig): LlamaModel {
+  const linears = new Map<string, PackedWeight>();
+  const gains = new Map<string, Gain>();
+  const gain = (name: string): void => {
+    const { dtype, elements } = readWeight(source, name, [config.hiddenSize]);
+    gains.set(name, { dtype, values: decodeWeights(dtype, elements) });
+  };
+  for (let layer = 0; layer < config.layers; layer++) {
+    for (const projection of PROJECTIONS) {
+      const name = projectionName(layer, projection);
+      const [rows, cols] = projectionShape(config, projection);
+      const { dtype, elements } = readWeight(source, name, [rows, cols]);
+      linears.set(name, pack(dtype, elements, rows, cols));
+    }
+    gain(normName(layer, 'input_layernorm'));
+    gain(normName(layer, 'post_attention_layernorm'));
+  }
+  gain(FINAL_NORM);
+  const embedding = readTable(source, EMBEDDING, config);
+  const tied = config.tied || !source.info(`${HEAD}.weight`);
+  if (tied && !config.tied) {
+    throw new FormatError(explain(`${source.name}: ${HEAD}.weight`, 'a tensor (tie_word_embeddings is not true)', 'none'));
+  }
+  return { name: source.name, config, linears, gains, embedding, head: tied ? undefined : readTable(source, HEAD, config) };
+}
+
+function readTable(source: TensorSource, name: string, config: LlamaConfig): DenseWeight {
+  const info = source.info(`${name}.weight`);
+  const rows = info?.shape[0] ?? 0;
+  if (info && rows < config.vocabSize) {
+    throw new FormatError(
+      explain(`${source.name}: vocabulary`, `at most the ${rows} rows of ${name}.weight`, `vocab_size ${config.vocabSize} in config.json`),
+    );
+  }
+  const { dtype, elements } = readWeight(source, name, [config.vocabSize, config.hiddenSize]);
+  return packDense(dtype, elements, config.vocabSize, config.hiddenSize);
+}
+
+function readWeight(source: TensorSource, module: string, shape: readonly number[]): { dtype: WeightDtype; elements: WeightArray } {
+  const name = `${module}.weight`;
+  const info = source.info(name);
+  if (!info) throw new FormatError(explain(`${source.name}: ${name}`, `a tensor of shape [${shape.join(', ')}]`, 'none'));
+  const { dtype } = info;
+  if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
+    throw new UnsupportedError(explain(`${source.name}: ${name}`, 'F32, F16 or BF16', dtype));
+  }
+  if (info.shape.length !== shape.length || info.shape.some((n, i) => n !== shape[i])) {
+    throw new FormatError(
+      explain(`${source.name}: ${name}`, `shape [${shape.join(', ')}] from config.json`, `[${info.shape.join(', ')}]`, 'Does config.json belong to these weights?'),
+    );
+  }
+  const bytes = source.read(name);
+  const length = bytes.byteLength / DTYPE_BYTES[dtype];
+  const elements =
+    dtype === 'F32' ? new Float32Array(bytes.buffer, bytes.byteOffset, length) : new Uint16Array(bytes.buffer, bytes.byteOffset, length);
+  const bad = firstNonFinite(dtype, elements);
+  if (bad >= 0) throw new FormatError(explain(`${source.name}: ${name}`, 'finite numbers', `NaN or infinity at element ${bad}`));
+  return { dtype, elements };
+}
+
+function firstNonFinite(dtype: WeightDtype, elements: WeightArray): number {
+  if (dtype === 'F32') return (elements as Float32Array).findIndex((x) => !Number.isFinite(x));
+  const exponent = dtype === 'BF16' ? 0x7f80 : 0x7c00;
+  return (elements as Uint16Array).findIndex((bits) => (bits & exponent) === exponent);
+}
+
+/** A tensor to be written, in the layout of checkpoints. */
+export interface WrittenTensor {
+  readonly name: string;
+  readonly dtype: WeightDtype;
+  readonly shape: readonly number[];
+  readonly data: () => Uint8Array;
+}
+
+/** Every tensor of a model, unpacked one at a time. */
+export function* modelTensors(model: LlamaModel): Generator<WrittenTensor> {
+  const matrix = (name: string, w: PackedWeight): WrittenTensor => ({
+    name: `${name}.weight`,
+    dtype: w.dtype,
+    shape: [w.rows, w.cols],
+    data: () => bytesOf(unpack(w, w.values)),
+  });
+  yield matrix(EMBEDDING, model.embedding);
+  for (const [name, weight] of model.linears) yield matrix(name, weight);
+  for (const [name, { dtype, values }] of model.gains) {
+    yield { name: `${name}.weight`, dtype, shape: [values.length], data: () => bytesOf(encodeWeights(dtype, values)) };
+  }
+  if (model.head) yield matrix(HEAD, model.head);
+}
+
+function bytesOf(elements: WeightArray): Uint8Array {
+  return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
+}
+
+/** A short name for the masks of all blocks together: which sparse model an adapter belongs to. */
+export function patternFingerprint(model: LlamaModel): string {
+  const fingerprint = new Fingerprint();
+  for (const weight of model.linears.values()) addPattern(fingerprint, weight, keepMaskOf(weight));
+  return fingerprint.digest();
+}

@@ -1,0 +1,112 @@
+/** Grouped-query causal attention with rotary positions: q, k, v, o projections and the kernels between them. */
+import type { LinearLayer } from '../program/linear.ts';
+import type { ProgramBuilder } from '../program/program.ts';
+import { perTile } from '../program/program.ts';
+import type { Value } from '../program/value.ts';
+import type { BatchInputs } from './batch.ts';
+
+/** Keys and values of earlier tokens, [tiles][kvHeads * headDim][16] each: what generation attends to. */
+export interface KeyValueCache {
+  readonly k: Value;
+  readonly v: Value;
+  /** Slot of each token of the batch in the cache, or NONE. */
+  readonly slots: Value;
+}
+
+/** What every block of a forward pass shares. */
+export interface ForwardContext {
+  readonly inputs: BatchInputs;
+  /** Angles of each token, [tiles][headDim / 2][16]. */
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+export interface AttentionShape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+export interface AttentionProjections {
+  readonly q_proj: LinearLayer;
+  readonly k_proj: LinearLayer;
+  readonly v_proj: LinearLayer;
+  readonly o_proj: LinearLayer;
+}
+
+/** Saved for the backward pass, beside the layer's input. */
+export interface AttentionSaved {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  readonly o: Value;
+  readonly stats: Value;
+}
+
+export class Attention {
+  readonly #p: AttentionProjections;
+  readonly #shape: AttentionShape;
+
+  constructor(projections: AttentionProjections, shape: AttentionShape) {
+    this.#p = projections;
+    this.#shape = shape;
+  }
+
+  /** Everything up to the output projection. x: normed, [tiles][hidden][16]. */
+  forward(b: ProgramBuilder, x: Value, context: ForwardContext, cache?: KeyValueCache): AttentionSaved {
+    const { heads, kvHeads, headDim: D } = this.#shape;
+    const q = this.#project(b, 'q_proj', x);
+    const k = this.#project(b, 'k_proj', x);
+    const v = this.#project(b, 'v_proj', x);
+    this.#rotate(b, q, heads, 1, context);
+    this.#rotate(b, k, kvHeads, 1, context);
+    if (cache) {
+      b.emit('storeTokens', perTile(), { cache: cache.k, x: k, slots: cache.slots, K: kvHeads * D });
+      b.emit('storeTokens', perTile(), { cache: cache.v, x: v, slots: cache.slots, K: kvHeads * D });
+    }
+    const o = b.activation('o', heads * D);
+    const stats = b.activation('stats', heads * 2);
+    const { first, last } = context.inputs;
+    const keys = cache ? { k: cache.k, v: cache.v } : { k, v };
+    b.emit('attention', perTile(heads), { o, stats, q, ...keys, first, last, heads, kvHeads, D, scaling: D ** -0.5 });
+    return { q, k, v, o, stats };
+  }
+
+  /** y = residual + o_proj o. */
+  output(b: ProgramBuilder, y: Value, residual: Value, saved: AttentionSaved): void {
+    b.within('o_proj', () => this.#p.o_proj.forward(b, y, residual, saved.o));
+  }
+
+  /** dx where asked for; dy is the gradient of the output projection's result. x as in forward. */
+  backward(b: ProgramBuilder, dx: Value | undefined, dy: Value, x: Value, saved: AttentionSaved, context: ForwardContext): void {
+    const { heads, kvHeads, headDim: D } = this.#shape;
+    const { q, k, v, o, stats } = saved;
+    const { first, last } = context.inputs;
+    const dO = b.activation('do', heads * D);
+    b.within('o_proj', () => this.#p.o_proj.backward(b, dO, 0, dy, o));
+    const dq = b.activation('dq', heads * D);
+    const dk = b.activation('dk', kvHeads * D);
+    const dv = b.activation('dv', kvHeads * D);
+    const delta = b.activation('delta', heads);
+    const shape = { heads, kvHeads, D, scaling: D ** -0.5 };
+    b.emit('attentionBackwardQ', perTile(heads), { dq, delta, dO, o, stats, q, k, v, first, last, ...shape });
+    b.emit('attentionBackwardKV', perTile(kvHeads), { dk, dv, dO, stats, delta, q, k, v, first, last, ...shape });
+    this.#rotate(b, dq, heads, -1, context);
+    this.#rotate(b, dk, kvHeads, -1, context);
+    b.within('q_proj', () => this.#p.q_proj.backward(b, dx, 0, dq, x));
+    b.within('k_proj', () => this.#p.k_proj.backward(b, dx, dx ?? 0, dk, x));
+    b.within('v_proj', () => this.#p.v_proj.backward(b, dx, dx ?? 0, dv, x));
+  }
+
+  #project(b: ProgramBuilder, name: 'q_proj' | 'k_proj' | 'v_proj', x: Value): Value {
+    return b.within(name, () => {
+      const y = b.activation('y', this.#p[name].outFeatures);
+      this.#p[name].forward(b, y, 0, x);
+      return y;
+    });
+  }
+
+  #rotate(b: ProgramBuilder, x: Value, heads: number, sign: 1 | -1, { cos, sin }: ForwardContext): void {
+    b.emit('rope', perTile(), { y: x, x, cos, sin, heads, half: this.#shape.headDim / 2, sign });
+  }
+}

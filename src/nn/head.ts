@@ -1,0 +1,95 @@
+/**
+ * The head and the loss, for labelled tokens only and a chunk of them at a time, so that the logits of all tokens never
+ * exist at once. The loss is the last thing that a step computes, so each chunk's gradient follows at once.
+ */
+import { DTYPE_BYTES } from '../core/dtypes.ts';
+import { DTYPE_CODE } from '../kernels/table.ts';
+import type { ProgramBuilder } from '../program/program.ts';
+import { perLabelTile, perTile } from '../program/program.ts';
+import type { Ref, Value } from '../program/value.ts';
+import { at } from '../program/value.ts';
+import type { BatchInputs } from './batch.ts';
+import type { Table } from './embedding.ts';
+
+/** Tiles of labelled tokens whose logits exist at once. */
+const CHUNK_TILES = 4;
+/** Rows of a head stored in 16 bits that are unpacked at once. */
+const BAND_ROWS = 2048;
+
+export class Head {
+  readonly #table: Table;
+  readonly #inputs: BatchInputs;
+
+  constructor(table: Table, inputs: BatchInputs) {
+    this.#table = table;
+    this.#inputs = inputs;
+  }
+
+  /** Losses of labelled tokens, compact: [label tiles][16]. */
+  losses(b: ProgramBuilder, losses: Value, x: Value): void {
+    this.#chunks(b, x, (skip, units, _labelled, logits) => {
+      b.emit('crossEntropy', units, { loss: at(losses, skip * 64), logits, labels: at(this.#inputs.labels, skip * 64), V: this.#table.vocabulary });
+    });
+  }
+
+  /** Losses as above, the gradient of x, and that of the table where it trains. */
+  lossesAndGradient(b: ProgramBuilder, losses: Value, dx: Value, x: Value): void {
+    const { vocabulary: V, features: K, parameter } = this.#table;
+    const dLabelled = b.activation('dlabelled', K);
+    this.#chunks(b, x, (skip, units, labelled, logits) => {
+      const labels = at(this.#inputs.labels, skip * 64);
+      b.emit('crossEntropyBackward', units, { loss: at(losses, skip * 64), logits, labels, scale: this.#inputs.lossScale, V });
+      const out = at(dLabelled, skip * K * 64);
+      this.#bands(b, (row, rows, w) => {
+        b.emit('gemmT', units, { dx: out, init: row ? out : 0, dy: at(logits, row * 64), w, features: V, M: rows, K });
+      });
+      if (parameter) {
+        const dw = parameter.gradient;
+        b.emit('sddmmDense', Math.ceil(V / 4), { dw, init: dw, dy: logits, x: labelled, features: V, M: V, K, tiles: units });
+      }
+    });
+    b.emit('gatherTokens', perTile(), { y: dx, x: dLabelled, slots: this.#inputs.labelPlaces, K });
+  }
+
+  /** Logits of the first tile of labelled tokens, [1][V][16]. */
+  logits(b: ProgramBuilder, logits: Value, x: Value): void {
+    this.#chunk(b, x, 0, 1, logits);
+  }
+
+  #chunks(b: ProgramBuilder, x: Value, each: (skip: number, units: ReturnType<typeof perLabelTile>, labelled: Value, logits: Value) => void): void {
+    for (let skip = 0; skip < b.tiles; skip += CHUNK_TILES) {
+      const most = Math.min(CHUNK_TILES, b.tiles - skip);
+      const logits = b.activation('logits', this.#table.vocabulary, most);
+      each(skip, perLabelTile(skip, most), this.#chunk(b, x, skip, most, logits), logits);
+    }
+  }
+
+  /** Gathers a chunk's labelled tokens and multiplies; returns the gathered tokens. */
+  #chunk(b: ProgramBuilder, x: Value, skip: number, most: number, logits: Value): Value {
+    const { vocabulary: V, features: K } = this.#table;
+    const units = perLabelTile(skip, most);
+    const labelled = b.activation('labelled', K, most);
+    b.emit('gatherTokens', units, { y: labelled, x, slots: at(this.#inputs.labelSlots, skip * 64), K });
+    this.#bands(b, (row, rows, w) => {
+      b.emit('gemm', units, { y: at(logits, row * 64), init: 0, x: labelled, w, features: V, M: rows, K });
+    });
+    return labelled;
+  }
+
+  /** Calls back with f32 weights for runs of rows: all at once where they are f32, else unpacked a band at a time. */
+  #bands(b: ProgramBuilder, each: (row: number, rows: number, w: Ref) => void): void {
+    const { vocabulary: V, features: K, dtype, values } = this.#table;
+    if (dtype === 'F32') {
+      each(0, V, values);
+      return;
+    }
+    for (let row = 0; row < V; row += BAND_ROWS) {
+      const rows = Math.min(BAND_ROWS, V - row);
+      const panels = Math.ceil(rows / 4);
+      const merged = b.scratch('head band', panels * 4 * K * 4);
+      const band = { values: at(values, row * K * DTYPE_BYTES[dtype]), dtype: DTYPE_CODE[dtype], M: rows, K };
+      b.emit('mergeDense', panels, { merged, ...band, up: 0, downT: 0, rank: 0, scaling: 1 });
+      each(row, rows, merged);
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** Where every value of a session's programs stands: pinned values once, activations of each program planned by liveness. */
+import { SCRATCH_BYTES } from '../kernels/table.ts';
+import { ALIGNMENT, aligned, plan } from '../memory/plan.ts';
+import type { Span } from '../memory/plan.ts';
+import type { Program } from './program.ts';
+import { touched } from './program.ts';
+import type { Value } from './value.ts';
+
+export interface Layout {
+  readonly offsets: ReadonlyMap<Value, number>;
+  /** Offset of the workers' scratch, SCRATCH_BYTES each. */
+  readonly scratch: number;
+  /** Bytes of the whole arena. */
+  readonly bytes: number;
+  /** Bytes of pinned values by kind, of activations as planned (the largest program), and without sharing. */
+  readonly pinned: Readonly<Record<string, number>>;
+  readonly activations: number;
+  readonly activationsUnshared: number;
+}
+
+/** First and last op that touches each activation of a program; throws where one is read before it is written. */
+export function lifetimes(program: Program): Map<Value, { first: number; last: number }> {
+  const live = new Map<Value, { first: number; last: number }>();
+  program.ops.forEach((op, i) => {
+    for (const { value, read } of touched(op)) {
+      if (value.kind !== 'activation') continue;
+      const span = live.get(value);
+      if (span) span.last = i;
+      else if (read && !writes(op, value)) throw new Error(`${program.name} op ${i} ${op.kernel} (${op.label}): reads ${value.name} before anything writes it.`);
+      else live.set(value, { first: i, last: i });
+    }
+  });
+  return live;
+}
+
+function writes(op: Program['ops'][number], value: Value): boolean {
+  return touched(op).some((t) => t.value === value && t.written && !t.read);
+}
+
+/** Lays out programs that share pinned values and never run at the same time. */
+export function layOut(programs: readonly Program[], workers: number): Layout {
+  const offsets = new Map<Value, number>();
+  const pinned: Record<string, number> = {};
+  // Offset 0 stays free: as an argument it means "none".
+  const scratch = ALIGNMENT;
+  let end = scratch + workers * SCRATCH_BYTES;
+  for (const program of programs) {
+    for (const op of program.ops) {
+      for (const { value } of touched(op)) {
+        if (value.kind === 'activation' || offsets.has(value)) continue;
+        offsets.set(value, end);
+        end += aligned(value.bytes);
+        pinned[value.kind] = (pinned[value.kind] ?? 0) + aligned(value.bytes);
+      }
+    }
+  }
+  let activations = 0;
+  let activationsUnshared = 0;
+  for (const program of programs) {
+    const live = [...lifetimes(program)];
+    const planned = plan(live.map(([value, { first, last }]): Span => ({ bytes: value.bytes, first, last })));
+    live.forEach(([value], i) => {
+      if (offsets.has(value)) throw new Error(`${program.name}: activation ${value.name} belongs to another program.`);
+      offsets.set(value, end + planned.offsets[i]!);
+    });
+    activations = Math.max(activations, planned.bytes);
+    activationsUnshared = Math.max(activationsUnshared, planned.unshared);
+  }
+  return { offsets, scratch, bytes: end + activations, pinned, activations, activationsUnshared };
+}

@@ -1,0 +1,116 @@
+/** Programs: a flat list of ops over values. Who reads and writes what is in the signature of each op's kernel. */
+import type { KernelName } from '../kernels/table.ts';
+import type { Ref, Value } from './value.ts';
+import { valueOf } from './value.ts';
+import type { SIGNATURES } from './signatures.ts';
+import { SIGNATURES as signatures } from './signatures.ts';
+
+/** How many of something a batch has; known when the program runs. */
+export interface Counts {
+  /** Tokens, and the tiles that hold them. */
+  readonly tokens: number;
+  readonly tiles: number;
+  /** Tokens that have a label, gathered for the head, and their tiles. */
+  readonly labelled: number;
+  readonly labelTiles: number;
+}
+
+/** The units that an op's work splits into: a number, or so many for each tile there is, of a window of the tiles. */
+export type Units = number | { readonly of: 'tiles' | 'labelTiles'; readonly each: number; readonly skip: number; readonly most: number };
+
+/** `each` units for every tile. */
+export function perTile(each = 1): Exclude<Units, number> {
+  return { of: 'tiles', each, skip: 0, most: Infinity };
+}
+
+/** One unit for every tile of labelled tokens in the window [skip, skip + most). */
+export function perLabelTile(skip = 0, most = Infinity): Exclude<Units, number> {
+  return { of: 'labelTiles', each: 1, skip, most };
+}
+
+/** How many units an op has in this batch. */
+export function unitsIn(units: Units, counts: Counts): number {
+  if (typeof units === 'number') return units;
+  return Math.max(0, Math.min(units.most, counts[units.of] - units.skip)) * units.each;
+}
+
+export type Argument = Ref | number | Exclude<Units, number>;
+
+export interface Op {
+  readonly kernel: KernelName;
+  /** By parameter name. `tiles` is there where it is not all of them; `tokens` and `scratch` never are. */
+  readonly args: Readonly<Record<string, Argument>>;
+  readonly units: Units;
+  /** Where in the model, for messages: `layers.3.mlp.up_proj`. */
+  readonly label: string;
+}
+
+export interface Program {
+  readonly name: string;
+  readonly ops: readonly Op[];
+}
+
+type Fields<S> = {
+  [P in keyof S as S[P] extends 'tiles' | 'tokens' | 'scratch' ? never : P]: S[P] extends 'n' ? number : S[P] extends 'init' | 'maybe' ? Ref | 0 : Ref;
+} & { [P in keyof S as S[P] extends 'tiles' ? P : never]?: Exclude<Units, number> };
+
+/** The named arguments of a kernel's op. A kernel that sums over tiles sums over all there are unless `tiles` says fewer. */
+export type ArgumentsOf<K extends KernelName> = Fields<(typeof SIGNATURES)[K]>;
+
+/** Collects the ops of one program. */
+export class ProgramBuilder {
+  readonly #ops: Op[] = [];
+  readonly #name: string;
+  /** Tiles that activations have room for. */
+  readonly tiles: number;
+  #scope = '';
+
+  constructor(name: string, tiles: number) {
+    this.#name = name;
+    this.tiles = tiles;
+  }
+
+  /** Runs `emit` with ops and values labelled by `scope`. */
+  within<T>(scope: string, emit: () => T): T {
+    const outer = this.#scope;
+    this.#scope = outer ? `${outer}.${scope}` : scope;
+    const result = emit();
+    this.#scope = outer;
+    return result;
+  }
+
+  /** An activation of `bytes` bytes. */
+  scratch(name: string, bytes: number): Value {
+    return { name: this.#label(name), bytes, kind: 'activation' };
+  }
+
+  /** An activation [tiles][features][16] f32. */
+  activation(name: string, features: number, tiles = this.tiles): Value {
+    return this.scratch(name, tiles * features * 64);
+  }
+
+  /** Appends an op. */
+  emit<K extends KernelName>(kernel: K, units: Units, args: ArgumentsOf<K>): void {
+    this.#ops.push({ kernel, units, args: args as Op['args'], label: this.#scope });
+  }
+
+  finish(): Program {
+    return { name: this.#name, ops: this.#ops };
+  }
+
+  #label(name: string): string {
+    return this.#scope ? `${this.#scope}.${name}` : name;
+  }
+}
+
+/** The values that an op reads and writes. */
+export function touched(op: Op): { value: Value; written: boolean; read: boolean }[] {
+  const found: { value: Value; written: boolean; read: boolean }[] = [];
+  const roles: Readonly<Record<string, string>> = signatures[op.kernel];
+  for (const [name, role] of Object.entries(roles)) {
+    const argument = op.args[name];
+    if (argument === undefined || typeof argument === 'number' || 'of' in argument) continue;
+    found.push({ value: valueOf(argument), written: role === 'out' || role === 'inout', read: role !== 'out' });
+  }
+  return found;
+}

@@ -1,0 +1,70 @@
+/**
+ * What each kernel does with each parameter, in the order of its signature without the closing `begin, end`. Liveness
+ * and the named fields of ops come from here; a test holds it to the compiled kernels' parameter names.
+ *
+ *   out   written          in   read          inout  read and written
+ *   init  read: a buffer that an output starts from, or 0 for zeros
+ *   maybe read: a buffer, or 0 for none
+ *   n     a number known when the program is built
+ *   tiles, tokens   how many there are in this batch: known when the program runs
+ *   scratch         the worker's own scratch
+ */
+import type { KernelName } from '../kernels/table.ts';
+
+export type Role = 'out' | 'in' | 'inout' | 'init' | 'maybe' | 'n' | 'tiles' | 'tokens' | 'scratch';
+
+const quad = { starts: 'in', index: 'in', M: 'n', K: 'n' } as const;
+const csr = { rowPtr: 'in', index: 'in', M: 'n', K: 'n' } as const;
+const merge = { merged: 'out', values: 'in', dtype: 'n', up: 'maybe', downT: 'maybe', rank: 'n', scaling: 'n' } as const;
+const sampled = { h: 'out', init: 'init', dy: 'in', x: 'in' } as const;
+const upGrad = { dUp: 'inout', h: 'in', downT: 'in', rank: 'n', scaling: 'n' } as const;
+const downGrad = { dDownT: 'inout', h: 'in', up: 'in', rank: 'n', scaling: 'n' } as const;
+const heads = { heads: 'n', kvHeads: 'n', D: 'n', scaling: 'n' } as const;
+
+export const SIGNATURES = {
+  spmmQuad: { y: 'out', init: 'init', x: 'in', w: 'in', ...quad },
+  spmmTQuad: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...quad },
+  mergeQuad: { ...merge, ...quad },
+  sddmmQuad: { ...sampled, ...quad, tiles: 'tiles' },
+  upGradQuad: { ...upGrad, ...quad },
+  downGradQuad: { ...downGrad, ...quad },
+  spmmCsr: { y: 'out', init: 'init', x: 'in', w: 'in', ...csr },
+  spmmTCsr: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...csr },
+  mergeCsr: { ...merge, ...csr },
+  sddmmCsr: { ...sampled, ...csr, tiles: 'tiles' },
+  upGradCsr: { ...upGrad, ...csr },
+  downGradCsr: { ...downGrad, ...csr },
+  gemm: { y: 'out', init: 'init', x: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
+  gemmT: { dx: 'out', init: 'init', dy: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
+  mergeDense: { ...merge, M: 'n', K: 'n' },
+  sddmmDense: { dw: 'out', init: 'init', dy: 'in', x: 'in', features: 'n', M: 'n', K: 'n', tiles: 'tiles' },
+  project: { z: 'out', x: 'in', factor: 'in', N: 'n', rank: 'n', scaling: 'n' },
+  expand: { y: 'inout', z: 'in', factor: 'in', N: 'n', rank: 'n' },
+  factorGrad: { dFactor: 'inout', dy: 'in', z: 'in', N: 'n', rank: 'n', scaling: 'n', tiles: 'tiles' },
+  rmsNorm: { y: 'out', rstd: 'out', x: 'in', gain: 'in', K: 'n', eps: 'n' },
+  rmsNormBackward: { dx: 'out', init: 'init', dy: 'in', x: 'in', rstd: 'in', gain: 'in', K: 'n' },
+  rmsNormGainGrad: { dGain: 'inout', dy: 'in', x: 'in', rstd: 'in', K: 'n', tiles: 'tiles' },
+  ropeAngles: { cos: 'out', sin: 'out', cosTable: 'in', sinTable: 'in', positions: 'in', half: 'n' },
+  rope: { y: 'out', x: 'in', cos: 'in', sin: 'in', heads: 'n', half: 'n', sign: 'n' },
+  attention: { o: 'out', stats: 'out', q: 'in', k: 'in', v: 'in', first: 'in', last: 'in', ...heads, scratch: 'scratch' },
+  attentionBackwardQ: {
+    dq: 'out', delta: 'out', dO: 'in', o: 'in', stats: 'in', q: 'in', k: 'in', v: 'in', first: 'in', last: 'in', ...heads, scratch: 'scratch',
+  },
+  attentionBackwardKV: {
+    dk: 'out', dv: 'out', dO: 'in', stats: 'in', delta: 'in', q: 'in', k: 'in', v: 'in', first: 'in', last: 'in', ...heads,
+    tiles: 'tiles', scratch: 'scratch',
+  },
+  swiglu: { y: 'out', gate: 'in', up: 'in', F: 'n' },
+  swigluBackward: { dGate: 'out', dUp: 'out', dy: 'in', gate: 'in', up: 'in', F: 'n' },
+  crossEntropy: { loss: 'out', logits: 'in', labels: 'in', V: 'n' },
+  crossEntropyBackward: { loss: 'out', logits: 'inout', labels: 'in', scale: 'in', V: 'n' },
+  embed: { x: 'out', table: 'in', dtype: 'n', ids: 'in', K: 'n' },
+  embedGrad: { dTable: 'inout', dx: 'in', ids: 'in', K: 'n', tokens: 'tokens' },
+  gatherTokens: { y: 'out', x: 'in', slots: 'in', K: 'n' },
+  storeTokens: { cache: 'inout', x: 'in', slots: 'in', K: 'n' },
+  adamw: { parameters: 'inout', m: 'inout', v: 'inout', gradients: 'in', hyper: 'in', decay: 'n' },
+  sumSquares: { partials: 'out', x: 'in' },
+  clipScale: { norm: 'out', clip: 'out', partials: 'in', n: 'n', maxNorm: 'n' },
+  featureSquares: { total: 'inout', x: 'in', K: 'n', tokens: 'tokens' },
+  clear: { x: 'out' },
+} as const satisfies Record<KernelName, Readonly<Record<string, Role>>>;

@@ -1,0 +1,45 @@
+/**
+ * Packed weights: the kept values of a matrix W [rows, cols] (out x in) and where they stand. There is no mask tensor:
+ * the index arrays are the pattern, and a kept value that is exactly zero stays kept.
+ */
+import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+
+interface Packed {
+  readonly rows: number;
+  readonly cols: number;
+  readonly dtype: WeightDtype;
+  /** Kept values, in the order of the format. */
+  readonly values: WeightArray;
+  /** How many values are kept. */
+  readonly kept: number;
+  /** The pattern as people name it: `2:4`, `unstructured` or `dense`. */
+  readonly pattern: string;
+}
+
+/** Pattern-bucketed quads (layout: assembly/quad.ts): N:M masks, and unstructured ones near half density. */
+export interface QuadWeight extends Packed {
+  readonly format: 'quad';
+  readonly starts: Uint32Array;
+  readonly index: Uint16Array;
+}
+
+/** Column-blocked CSR (layout: assembly/csr.ts): unstructured masks well below half density. */
+export interface CsrWeight extends Packed {
+  readonly format: 'csr';
+  readonly rowPtr: Uint32Array;
+  readonly index: Uint16Array;
+}
+
+/** Panels of four rows (layout: assembly/dense.ts): nothing is pruned. The last panel is padded with zeros. */
+export interface DenseWeight extends Packed {
+  readonly format: 'dense';
+}
+
+export type PackedWeight = QuadWeight | CsrWeight | DenseWeight;
+
+/** Bytes of the index arrays: what the pattern costs beside the values. */
+export function indexBytes(weight: PackedWeight): number {
+  if (weight.format === 'quad') return weight.starts.byteLength + weight.index.byteLength;
+  if (weight.format === 'csr') return weight.rowPtr.byteLength + weight.index.byteLength;
+  return 0;
+}
