@@ -27,6 +27,38 @@ export function targetTokens(sequence: Sequence): number {
 }
 
 /**
+ * Cuts documents into windows of at most `length` input tokens that overlap in one token, so that every token is predicted
+ * once. Windows without a target are left out.
+ */
+export function windows(documents: readonly Sequence[], length: number): Sequence[] {
+  const out: Sequence[] = [];
+  for (const { ids, targets } of documents) {
+    for (let from = 0; from + 1 < ids.length; from += length) {
+      const to = Math.min(from + length + 1, ids.length);
+      const window = targets ? { ids: ids.subarray(from, to), targets: targets.subarray(from, to) } : { ids: ids.subarray(from, to) };
+      if (targetTokens(window) > 0) out.push(window);
+    }
+  }
+  return out;
+}
+
+/** Fills rows of at most `length` input tokens with windows, in order: the next row begins where a window does not fit. */
+export function packRows(all: Iterable<Sequence>, length: number): Sequence[][] {
+  const rows: Sequence[][] = [];
+  let room = 0;
+  for (const window of all) {
+    const tokens = inputTokens(window);
+    if (tokens > room || rows.length === 0) {
+      rows.push([]);
+      room = length;
+    }
+    rows.at(-1)!.push(window);
+    room -= tokens;
+  }
+  return rows;
+}
+
+/**
  * Writes a batch. Tokens beyond the batch, in its last tile, are documents of their own without a label.
  * Throws RangeError where the tokens do not fit or an id is not in the vocabulary.
  */

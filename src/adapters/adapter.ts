@@ -1,0 +1,35 @@
+/** A trained adapter as people exchange it: its rule, and the factors of each module. */
+import type { FactorTensors } from './factors.ts';
+
+/** lors: the paper's gradient; sp-lora: the same forward with the exact gradient; lora: a dense update. */
+export const ADAPTER_METHODS = ['lors', 'sp-lora', 'lora'] as const;
+export type AdapterMethod = (typeof ADAPTER_METHODS)[number];
+
+export interface AdapterConfig {
+  readonly method: AdapterMethod;
+  readonly rank: number;
+  readonly alpha: number;
+  /** scaling = alpha / sqrt(rank) instead of alpha / rank. */
+  readonly rslora: boolean;
+  /** Projections that have factors: `q_proj`, `up_proj` ... */
+  readonly targetModules: readonly string[];
+  readonly baseModel: string;
+  /** The masks it was trained in; absent for plain LoRA files from elsewhere. */
+  readonly patternFingerprint?: string;
+}
+
+export interface AdapterModule extends FactorTensors {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+export interface Adapter {
+  readonly config: AdapterConfig;
+  /** By module name: `model.layers.0.self_attn.q_proj`. */
+  readonly modules: ReadonlyMap<string, AdapterModule>;
+}
+
+/** alpha / rank (LoRA, PEFT), or alpha / sqrt(rank) (rsLoRA, arXiv 2312.03732; the LoRS authors' code). */
+export function scalingOf(alpha: number, rank: number, rslora: boolean): number {
+  return alpha / (rslora ? Math.sqrt(rank) : rank);
+}

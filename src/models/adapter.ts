@@ -1,0 +1,69 @@
+/** Adapters and models together: does one belong to the other, what trains, what the fused weights are. */
+import type { Adapter } from '../adapters/adapter.ts';
+import { scalingOf } from '../adapters/adapter.ts';
+import { addFactors } from '../adapters/factors.ts';
+import { WeightOps } from '../adapters/weightOps.ts';
+import type { WeightDtype } from '../core/dtypes.ts';
+import { FormatError, explain } from '../core/errors.ts';
+import { ParameterStore } from '../program/parameters.ts';
+import { ProgramBuilder } from '../program/program.ts';
+import { Session } from '../runtime/session.ts';
+import { pack, unpack } from '../sparse/pack.ts';
+import type { PackedWeight } from '../sparse/weight.ts';
+import { encodeKept, withValues } from './fuse.ts';
+import type { Training } from './llama.ts';
+import type { LlamaModel } from './model.ts';
+import { patternFingerprint } from './model.ts';
+
+/** Throws FormatError where an adapter was trained on another model: another module, shape or mask. */
+export function checkAdapter(model: LlamaModel, adapter: Adapter): void {
+  const { patternFingerprint: expected, baseModel, method } = adapter.config;
+  const hint = `It was trained on ${baseModel || 'an unnamed model'}.`;
+  for (const [name, { inFeatures, outFeatures }] of adapter.modules) {
+    const weight = model.linears.get(name);
+    if (!weight) throw new FormatError(explain(`adapter for another model: ${name}`, `a module of ${model.name}`, 'none of that name', hint));
+    if (weight.rows !== outFeatures || weight.cols !== inFeatures) {
+      throw new FormatError(
+        explain(`adapter for another model: ${name}`, `factors for ${weight.rows} x ${weight.cols}`, `${outFeatures} x ${inFeatures}`, hint),
+      );
+    }
+  }
+  if (method === 'lora' || expected === undefined) return;
+  const got = patternFingerprint(model);
+  if (got !== expected) {
+    throw new FormatError(explain('adapter for another model', `the mask that it was trained in (${expected})`, `${got} in ${model.name}`, hint));
+  }
+}
+
+/** An adapter as what trains (or only runs, where no gradient is asked for). */
+export function trainingOf(adapter: Adapter): Training {
+  const { method, alpha, rank, rslora } = adapter.config;
+  return {
+    method: method === 'lora' ? 'lora' : 'lors',
+    gradient: method === 'sp-lora' ? 'exact' : 'lors',
+    scaling: scalingOf(alpha, rank, rslora),
+    factors: adapter.modules,
+  };
+}
+
+/**
+ * The model with its adapter merged: (W + s up down) on the pattern, by the kernel that training uses. Zeros stay zero;
+ * with plain LoRA the update is dense and they do not. Values keep the weight's element type unless `dtype` says otherwise.
+ */
+export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAssembly.Module, dtype?: WeightDtype): LlamaModel {
+  checkAdapter(model, adapter);
+  const { method, alpha, rslora } = adapter.config;
+  const linears = new Map<string, PackedWeight>();
+  for (const [name, factors] of adapter.modules) {
+    const sparse = model.linears.get(name)!;
+    const weight = method === 'lora' ? pack(sparse.dtype, unpack(sparse, sparse.values), sparse.rows, sparse.cols, { format: 'dense' }) : sparse;
+    const store = new ParameterStore();
+    const { up, downT, padded, scaling } = addFactors(store, name, weight.cols, weight.rows, scalingOf(alpha, factors.rank, rslora), factors);
+    const b = new ProgramBuilder('merge', 0);
+    const merged = new WeightOps(name, weight).merged(b, up.value, downT.value, padded, scaling);
+    const session = new Session([b.finish()], { module });
+    session.run('merge', { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 });
+    linears.set(name, encodeKept(weight, session.floats(merged), dtype ?? weight.dtype));
+  }
+  return withValues(model, { linears });
+}

@@ -1,0 +1,181 @@
+/** The training step: gradients of one or more batches added up, clipped, applied. No files, no schedule, no output. */
+import { DivergenceError } from '../core/errors.ts';
+import { TILE } from '../kernels/table.ts';
+import type { Training } from '../models/llama.ts';
+import { CompiledLlama } from '../models/llama.ts';
+import { encodeKept } from '../models/fuse.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { EMBEDDING, HEAD } from '../models/names.ts';
+import type { Sequence } from '../models/batch.ts';
+import { targetTokens, writeBatch } from '../models/batch.ts';
+import type { Recompute } from '../nn/block.ts';
+import type { Layout } from '../program/layout.ts';
+import type { Parameter } from '../program/parameters.ts';
+import type { Value } from '../program/value.ts';
+import { Session } from '../runtime/session.ts';
+import type { PackedWeight } from '../sparse/weight.ts';
+import type { AdamW, Optimizer } from './optimizer.ts';
+import { hyperOf, optimizer } from './optimizer.ts';
+
+export interface TrainerOptions {
+  readonly training: Training;
+  readonly optimizer: AdamW;
+  /** Tokens that a batch may have, and the longest sequence. */
+  readonly batchTokens: number;
+  readonly maxSeqLength: number;
+  readonly recompute: Recompute;
+  /** A compiled kernel module of any flavour. */
+  readonly module: WebAssembly.Module;
+  readonly memoryBytes?: number;
+}
+
+export interface StepResult {
+  /** Mean over the labelled tokens of all batches, before the update. */
+  readonly loss: number;
+  /** Global norm of the gradients before clipping. */
+  readonly gradNorm: number;
+  readonly tokens: number;
+  readonly labelled: number;
+}
+
+/** The state that training changes, by parameter name; what a checkpoint holds. */
+export interface TrainerState {
+  readonly step: number;
+  readonly tensors: ReadonlyMap<string, Float32Array>;
+}
+
+export class Trainer {
+  readonly compiled: CompiledLlama;
+  readonly model: LlamaModel;
+  readonly #session: Session;
+  readonly #optimizer: Optimizer;
+  readonly #options: TrainerOptions;
+  #step = 0;
+
+  constructor(model: LlamaModel, options: TrainerOptions) {
+    this.model = model;
+    this.#options = options;
+    this.compiled = new CompiledLlama(model, {
+      tiles: Math.ceil(options.batchTokens / TILE),
+      positions: options.maxSeqLength,
+      training: options.training,
+    });
+    this.#optimizer = optimizer(this.compiled.store, options.optimizer);
+    this.#session = new Session([this.compiled.train(options.recompute), this.compiled.evaluate(), this.#optimizer.clear, this.#optimizer.update], options);
+  }
+
+  /** The arena: what the run needs and why. */
+  get layout(): Layout {
+    return this.#session.layout;
+  }
+
+  /** Updates so far. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /**
+   * One update from the gradients of `batches` together, each labelled token weighing the same.
+   * Throws DivergenceError, before any parameter changes, where the loss or the norm is not a number.
+   */
+  update(batches: readonly (readonly Sequence[])[], learningRate: number): StepResult {
+    const session = this.#session;
+    const labelled = batches.flat().reduce((n, s) => n + targetTokens(s), 0);
+    if (labelled === 0) throw new RangeError('update: expected at least one labelled token, got none.');
+    session.run('clear', NOTHING);
+    let total = 0;
+    let tokens = 0;
+    for (const batch of batches) {
+      const counts = writeBatch(session, this.compiled.inputs, batch, this.model.config.vocabSize);
+      session.floats(this.compiled.inputs.lossScale)[0] = 1 / labelled;
+      session.run('train', counts);
+      const loss = this.#sumLosses(counts.labelled);
+      if (!Number.isFinite(loss)) {
+        const where = session.findNonFinite('train', counts) ?? 'the loss';
+        throw new DivergenceError(
+          `step ${this.#step + 1}: the loss is ${loss}; first in ${where}. Nothing was updated. A lower --learning-rate, --warmup or --max-grad-norm may help.`,
+        );
+      }
+      total += loss;
+      tokens += counts.tokens;
+    }
+    session.write(this.#optimizer.hyper, hyperOf(this.#options.optimizer, learningRate, this.#step + 1));
+    session.run('update', NOTHING);
+    const gradNorm = session.floats(this.#optimizer.norm)[0]!;
+    this.#step++;
+    return { loss: total / labelled, gradNorm, tokens, labelled };
+  }
+
+  /** Summed loss and labelled tokens of one batch, with the parameters as they are. */
+  evaluate(batch: readonly Sequence[]): { loss: number; labelled: number } {
+    const counts = writeBatch(this.#session, this.compiled.inputs, batch, this.model.config.vocabSize);
+    this.#session.run('evaluate', counts);
+    return { loss: this.#sumLosses(counts.labelled), labelled: counts.labelled };
+  }
+
+  /** A copy of a parameter as it is now, in the arena's layout. */
+  parameter({ value, length }: Parameter): Float32Array {
+    return this.#session.floats(value).slice(0, length);
+  }
+
+  /** A copy of the gradient of a parameter after the last step, before clipping. */
+  gradient({ gradient, length }: Parameter): Float32Array {
+    return this.#session.floats(gradient).slice(0, length);
+  }
+
+  /** The model with what full training has made of it; its element types are kept (values round to them). */
+  trainedModel(): LlamaModel {
+    const { store } = this.compiled;
+    const values = new Map(store.runs.flatMap((run) => run.parameters.map((p) => [p.name, p] as const)));
+    const trained = <W extends PackedWeight>(name: string, weight: W): W => {
+      const parameter = values.get(name);
+      return parameter ? encodeKept(weight, this.parameter(parameter), weight.dtype) : weight;
+    };
+    const { linears, gains, embedding, head } = this.model;
+    return {
+      ...this.model,
+      linears: new Map([...linears].map(([name, weight]) => [name, trained(name, weight)])),
+      gains: new Map([...gains].map(([name, gain]) => [name, values.has(name) ? { ...gain, values: this.parameter(values.get(name)!) } : gain])),
+      embedding: trained(EMBEDDING, embedding),
+      head: head && trained(HEAD, head),
+    };
+  }
+
+  /** A copy of everything that training changes. */
+  state(): TrainerState {
+    const tensors = new Map<string, Float32Array>();
+    for (const { name, value, offset, length } of this.#changing()) tensors.set(name, this.#session.floats(value).slice(offset, offset + length));
+    return { step: this.#step, tensors };
+  }
+
+  /** Goes on from a state. Throws RangeError where it does not belong to these parameters. */
+  restore(state: TrainerState): void {
+    for (const { name, value, offset, length } of this.#changing()) {
+      const data = state.tensors.get(name);
+      if (data?.length !== length) {
+        throw new RangeError(`checkpoint: ${name}: expected ${length} numbers, got ${data?.length ?? 'none'}. Was it made with other options?`);
+      }
+      this.#session.floats(value).set(data, offset);
+    }
+    this.#step = state.step;
+  }
+
+  /** Every parameter and its moments: name, run and place in floats. */
+  *#changing(): Generator<{ name: string; value: Value; offset: number; length: number }> {
+    for (const run of this.compiled.store.runs) {
+      const parts = { parameter: run.values, first_moment: run.firstMoments, second_moment: run.secondMoments };
+      for (const { name, offset, length } of run.parameters) {
+        for (const [part, value] of Object.entries(parts)) yield { name: `${name}.${part}`, value, offset, length };
+      }
+    }
+  }
+
+  #sumLosses(labelled: number): number {
+    const losses = this.#session.floats(this.compiled.losses);
+    let sum = 0;
+    for (let i = 0; i < labelled; i++) sum += losses[i]!;
+    return sum;
+  }
+}
+
+const NOTHING = { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 };
