@@ -18,7 +18,9 @@ export interface AdamW {
 export interface Optimizer {
   /** Sets every gradient to zero. */
   readonly clear: Program;
-  /** Clips and updates. */
+  /** The global norm of the gradients, and what clipping multiplies them by. */
+  readonly measure: Program;
+  /** Applies the clipped gradients. */
   readonly update: Program;
   /** f32 [lr, beta1, beta2, epsilon, c1, c2, clip]; the last is the program's own. */
   readonly hyper: Value;
@@ -31,21 +33,22 @@ export function optimizer(store: ParameterStore, options: AdamW): Optimizer {
   const hyper: Value = { name: 'hyper', bytes: 32, kind: 'input' };
   const norm: Value = { name: 'gradient norm', bytes: 4, kind: 'output' };
   const clear = new ProgramBuilder('clear', 0);
+  const measure = new ProgramBuilder('measure', 0);
   const update = new ProgramBuilder('update', 0);
   const chunks = store.runs.reduce((n, run) => n + run.chunks, 0);
-  const partials = update.scratch('partial sums', chunks * 8);
+  const partials = measure.scratch('partial sums', chunks * 8);
   let before = 0;
   for (const run of store.runs) {
     clear.emit('clear', run.chunks, { x: run.gradients });
-    update.emit('sumSquares', run.chunks, { partials: at(partials, before * 8), x: run.gradients });
+    measure.emit('sumSquares', run.chunks, { partials: at(partials, before * 8), x: run.gradients });
     before += run.chunks;
   }
-  update.emit('clipScale', 1, { norm, clip: at(hyper, 24), partials, n: chunks, maxNorm: options.maxGradNorm });
+  measure.emit('clipScale', 1, { norm, clip: at(hyper, 24), partials, n: chunks, maxNorm: options.maxGradNorm });
   for (const run of store.runs) {
     const { values: parameters, firstMoments: m, secondMoments: v, gradients } = run;
     update.emit('adamw', run.chunks, { parameters, m, v, gradients, hyper, decay: run.decayed ? options.weightDecay : 0 });
   }
-  return { clear: clear.finish(), update: update.finish(), hyper, norm };
+  return { clear: clear.finish(), measure: measure.finish(), update: update.finish(), hyper, norm };
 }
 
 /** The hyper-parameters of one update; `step` counts from 1. */

@@ -61,7 +61,7 @@ export class Trainer {
       training: options.training,
     });
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
-    this.#session = new Session([this.compiled.train(options.recompute), this.compiled.evaluate(), this.#optimizer.clear, this.#optimizer.update], options);
+    this.#session = new Session([this.compiled.train(options.recompute), this.compiled.evaluate(), this.#optimizer.clear, this.#optimizer.measure, this.#optimizer.update], options);
   }
 
   /** The arena: what the run needs and why. */
@@ -100,8 +100,12 @@ export class Trainer {
       tokens += counts.tokens;
     }
     session.write(this.#optimizer.hyper, hyperOf(this.#options.optimizer, learningRate, this.#step + 1));
-    session.run('update', NOTHING);
+    session.run('measure', NOTHING);
     const gradNorm = session.floats(this.#optimizer.norm)[0]!;
+    if (!Number.isFinite(gradNorm)) {
+      throw new DivergenceError(`step ${this.#step + 1}: the gradient's norm is ${gradNorm}. Nothing was updated. A lower --learning-rate may help.`);
+    }
+    session.run('update', NOTHING);
     this.#step++;
     return { loss: total / labelled, gradNorm, tokens, labelled };
   }

@@ -1,0 +1,63 @@
+/** What each command runs and how it tells its result. Options were parsed, but the tasks themselves check them. */
+import { evaluate } from '../tasks/evaluate.ts';
+import { finetune } from '../tasks/finetune.ts';
+import { fuse } from '../tasks/fuse.ts';
+import { generate } from '../tasks/generate.ts';
+import { inspect, inspectModel } from '../tasks/inspect.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { prune } from '../tasks/prune.ts';
+import { describeModel } from './describe.ts';
+import type { Reporter } from './report.ts';
+
+/** Given options: resolveOptions refuses what does not belong to the task's table. */
+type Options = Record<string, unknown>;
+
+const INTERRUPTED = 130;
+
+export async function runFinetune(given: Options, reporter: Reporter): Promise<void> {
+  const abort = new AbortController();
+  // The first Ctrl-C ends the run after its step; the second one kills.
+  process.once('SIGINT', () => abort.abort());
+  process.once('SIGTERM', () => abort.abort());
+  try {
+    const { interrupted } = await finetune(given as unknown as Parameters<typeof finetune>[0], { onEvent: reporter.event, signal: abort.signal });
+    if (interrupted) process.exitCode = INTERRUPTED;
+  } finally {
+    reporter.close();
+  }
+}
+
+export function runPrune(given: Options, reporter: Reporter): void {
+  const model = prune(given as unknown as Parameters<typeof prune>[0], reporter.event);
+  tellModel(model, given, reporter);
+}
+
+export function runFuse(given: Options, reporter: Reporter): void {
+  tellModel(fuse(given as unknown as Parameters<typeof fuse>[0]), given, reporter);
+}
+
+function tellModel(model: LlamaModel, given: Options, reporter: Reporter): void {
+  const { parameters, projectionDensity, keptInProjections } = inspectModel(model);
+  const text = `${(projectionDensity * 100).toFixed(2)} % of the projections' weights are not zero; saved in ${String(given['out'])}\n`;
+  reporter.result({ event: 'result', out: given['out'], parameters, keptInProjections, projectionDensity }, text);
+}
+
+export function runEvaluate(given: Options, reporter: Reporter): void {
+  const { loss, perplexity, tokens } = evaluate(given as unknown as Parameters<typeof evaluate>[0]);
+  reporter.result({ event: 'result', loss, perplexity, tokens }, `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}\n`);
+}
+
+export function runGenerate(given: Options, reporter: Reporter): void {
+  let text = String(given['prompt']);
+  reporter.piece(text);
+  for (const piece of generate(given as unknown as Parameters<typeof generate>[0])) {
+    reporter.piece(piece);
+    text += piece;
+  }
+  reporter.result({ event: 'result', text }, '\n');
+}
+
+export function runInspect(given: Options, reporter: Reporter): void {
+  const report = inspect(given as unknown as Parameters<typeof inspect>[0]);
+  reporter.result(report, describeModel(report));
+}

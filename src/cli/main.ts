@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+/** The command `lors`. */
+import { Command, CommanderError } from 'commander';
+import { readFileSync } from 'node:fs';
+import { EVALUATE_OPTIONS } from '../tasks/evaluate.ts';
+import { FINETUNE_OPTIONS } from '../tasks/finetuneOptions.ts';
+import { FUSE_OPTIONS } from '../tasks/fuse.ts';
+import { GENERATE_OPTIONS } from '../tasks/generate.ts';
+import { INSPECT_OPTIONS } from '../tasks/inspect.ts';
+import { PRUNE_OPTIONS } from '../tasks/prune.ts';
+import { addCommand } from './command.ts';
+import { runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune } from './commands.ts';
+
+/** Exit codes: 1 something went wrong, 2 the command line was wrong, 130 interrupted. */
+const USAGE = 2;
+
+function build(): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const program = new Command('lors')
+    .description('Fine-tune sparse Llamas on any CPU and keep every pruned weight at zero.')
+    .version(version)
+    .showSuggestionAfterError()
+    .exitOverride();
+  addCommand(program, 'finetune', 'fine-tune a model, pruning it first if asked', FINETUNE_OPTIONS, runFinetune);
+  addCommand(program, 'prune', 'set the least important weights of a model to zero', PRUNE_OPTIONS, runPrune);
+  addCommand(program, 'eval', 'perplexity of a model on text', EVALUATE_OPTIONS, runEvaluate);
+  addCommand(program, 'generate', 'go on from a prompt', GENERATE_OPTIONS, runGenerate);
+  addCommand(program, 'fuse', 'merge an adapter into its model; zeros stay zero', FUSE_OPTIONS, runFuse);
+  addCommand(program, 'inspect', 'pattern, density and bytes of each matrix', INSPECT_OPTIONS, runInspect);
+  return program;
+}
+
+try {
+  await build().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has said what is wrong, or printed the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : USAGE;
+  } else {
+    process.stderr.write(`lors: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (process.env['LORS_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.exitCode = error instanceof RangeError || error instanceof TypeError ? USAGE : 1;
+  }
+}

@@ -1,0 +1,54 @@
+/** `lors-wasm` for Node: what the command does, as functions, and the parts that they are made of. */
+
+// From directories to directories.
+export { finetune } from './tasks/finetune.ts';
+export type { FinetuneHooks, FinetuneResult } from './tasks/finetune.ts';
+export { FINETUNE_OPTIONS } from './tasks/finetuneOptions.ts';
+export { PRUNE_OPTIONS, prune } from './tasks/prune.ts';
+export { EVALUATE_OPTIONS, evaluate } from './tasks/evaluate.ts';
+export { GENERATE_OPTIONS, generate } from './tasks/generate.ts';
+export { FUSE_OPTIONS, fuse } from './tasks/fuse.ts';
+export { INSPECT_OPTIONS, inspect, inspectModel } from './tasks/inspect.ts';
+export type { LayerReport, ModelReport } from './tasks/inspect.ts';
+export type { DoneEvent, EvalEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
+
+// Models, adapters, tokenizers and text.
+export { checkTokenizer, loadModel, saveModel } from './io/model.ts';
+export type { SaveModelOptions } from './io/model.ts';
+export { loadAdapter, saveAdapter } from './io/adapter.ts';
+export { StreamDecoder, loadTokenizer } from './io/tokenizer.ts';
+export type { Message, Tokenizer } from './io/tokenizer.ts';
+export { loadDataset, tokenizeRows } from './io/datasets.ts';
+export { parseConfig } from './models/config.ts';
+export type { LlamaConfig } from './models/config.ts';
+export type { LlamaModel } from './models/model.ts';
+export { initializeModel } from './models/init.ts';
+export { checkAdapter, fuseAdapter, trainingOf } from './models/adapter.ts';
+export type { Adapter, AdapterConfig, AdapterMethod, AdapterModule } from './adapters/adapter.ts';
+
+// Pruning, training, evaluation and generation on models in memory.
+export { pruneModel } from './prune/prune.ts';
+export type { PruneOptions } from './prune/prune.ts';
+export { formatSparsity, parseSparsity } from './prune/sparsity.ts';
+export type { Sparsity } from './prune/sparsity.ts';
+export { Trainer } from './train/trainer.ts';
+export type { StepResult, TrainerOptions, TrainerState } from './train/trainer.ts';
+export type { AdamW } from './train/optimizer.ts';
+export type { Training } from './models/llama.ts';
+export { BatchStream } from './train/batches.ts';
+export type { BatchCursor } from './train/batches.ts';
+export { windows } from './models/batch.ts';
+export type { Sequence } from './models/batch.ts';
+export { learningRateAt } from './train/schedule.ts';
+export type { Schedule } from './train/schedule.ts';
+export { initialFactors } from './train/initial.ts';
+export { evaluateModel } from './train/evaluate.ts';
+export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
+export { generateIds } from './generate/generate.ts';
+export type { GenerateOptions } from './generate/generate.ts';
+
+// Kernels and errors.
+export { kernelModule } from './kernels/files.ts';
+export { probeFlavour } from './kernels/load.ts';
+export type { Flavour } from './kernels/table.ts';
+export { DivergenceError, FormatError, MemoryBudgetError, OutputError, UnsupportedError } from './core/errors.ts';

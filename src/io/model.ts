@@ -1,0 +1,48 @@
+/** Models from and to directories. */
+import { basename, join, resolve } from 'node:path';
+import { FormatError, explain } from '../core/errors.ts';
+import type { WeightDtype } from '../core/dtypes.ts';
+import { parseConfig } from '../models/config.ts';
+import { castModel } from '../models/fuse.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { modelTensors, readModel } from '../models/model.ts';
+import { createOutputDirectory } from './atomic.ts';
+import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { readJson } from './json.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Throws FormatError or UnsupportedError. */
+export function loadModel(directory: string): LlamaModel {
+  const source = openCheckpoint(directory);
+  return readModel(source, parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json')));
+}
+
+/** Throws FormatError where a tokenizer knows ids that the model has no embedding for. */
+export function checkTokenizer(model: LlamaModel, tokenizer: Tokenizer): void {
+  const { vocabSize } = model.config;
+  if (tokenizer.vocabSize > vocabSize) {
+    throw new FormatError(
+      explain(`${tokenizer.name}: tokenizer`, `a vocabulary of at most ${vocabSize}, the rows of the embedding`, `${tokenizer.vocabSize}`, 'Does it belong to this model?'),
+    );
+  }
+}
+
+export interface SaveModelOptions {
+  /** Element type of all tensors; each keeps its own when absent. */
+  readonly dtype?: WeightDtype | undefined;
+  /** A model directory whose tokenizer files are copied along. */
+  readonly copyFrom?: string | undefined;
+  /** What happens where the directory holds files already. */
+  readonly existing?: 'refuse' | 'allow';
+  readonly shardBytes?: number;
+}
+
+/** Writes a model as a Hugging Face directory: dense tensors with exact zeros. Throws OutputError. */
+export function saveModel(model: LlamaModel, directory: string, options: SaveModelOptions = {}): void {
+  const { dtype, copyFrom, existing = 'refuse', shardBytes } = options;
+  createOutputDirectory(directory, existing);
+  const saved = dtype ? castModel(model, dtype) : model;
+  const names = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+  const config = dtype ? { ...model.config.json, torch_dtype: names[dtype] } : model.config.json;
+  saveCheckpoint(directory, { config, tensors: modelTensors(saved), copyFrom, ...(shardBytes !== undefined && { shardBytes }) });
+}

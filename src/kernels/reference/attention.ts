@@ -1,0 +1,146 @@
+/** Oracles of attention: each query t sees the keys first[t] .. last[t], each head its share of the key heads. */
+import { TILE } from '../table.ts';
+import { sum, tiled } from './layout.ts';
+
+/** The keys and values that all heads of a group share, and where a query, a key and their statistics stand. */
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly D: number;
+}
+const queryAt = ({ heads, D }: Shape, t: number, h: number, d: number): number => tiled(t, h * D + d, heads * D);
+const keyAt = ({ heads, kvHeads, D }: Shape, j: number, h: number, d: number): number =>
+  tiled(j, Math.floor(h / (heads / kvHeads)) * D + d, kvHeads * D);
+const maximumAt = ({ heads }: Shape, t: number, h: number): number => tiled(t, h * 2, heads * 2);
+const inverseAt = ({ heads }: Shape, t: number, h: number): number => tiled(t, h * 2 + 1, heads * 2);
+
+/** Calls back with every token and head of units [begin, end), unit = tile * heads + head. */
+function eachQuery(heads: number, begin: number, end: number, visit: (t: number, h: number) => void): void {
+  for (let unit = begin; unit < end; unit++) {
+    for (let lane = 0; lane < TILE; lane++) visit(Math.floor(unit / heads) * TILE + lane, unit % heads);
+  }
+}
+
+/** O = softmax(scaling Q'K) V; stats: the maximum score and 1 / sum of exp(score - maximum). */
+export function attention(
+  o: Float64Array,
+  stats: Float64Array,
+  q: Float64Array,
+  k: Float64Array,
+  v: Float64Array,
+  first: Uint32Array,
+  last: Uint32Array,
+  heads: number,
+  kvHeads: number,
+  D: number,
+  scaling: number,
+  _scratch: null,
+  begin: number,
+  end: number,
+): void {
+  const shape = { heads, kvHeads, D };
+  eachQuery(heads, begin, end, (t, h) => {
+    const low = first[t]!;
+    const scores = Array.from(
+      { length: last[t]! - low + 1 },
+      (_, i) => scaling * sum(D, (d) => q[queryAt(shape, t, h, d)]! * k[keyAt(shape, low + i, h, d)]!),
+    );
+    const m = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+    const inverse = 1 / sum(scores.length, (i) => Math.exp(scores[i]! - m));
+    stats[maximumAt(shape, t, h)] = m;
+    stats[inverseAt(shape, t, h)] = inverse;
+    for (let d = 0; d < D; d++) {
+      o[queryAt(shape, t, h, d)] = sum(scores.length, (i) => Math.exp(scores[i]! - m) * inverse * v[keyAt(shape, low + i, h, d)]!);
+    }
+  });
+}
+
+/** P[t, j] by the saved statistics, and dS[t, j] = P (dO v_j - delta) scaling. */
+function scoreGradient(
+  shape: Shape,
+  t: number,
+  h: number,
+  j: number,
+  scaling: number,
+  delta: number,
+  q: Float64Array,
+  k: Float64Array,
+  v: Float64Array,
+  dO: Float64Array,
+  stats: Float64Array,
+): { p: number; dS: number } {
+  const score = scaling * sum(shape.D, (d) => q[queryAt(shape, t, h, d)]! * k[keyAt(shape, j, h, d)]!);
+  const p = Math.exp(score - stats[maximumAt(shape, t, h)]!) * stats[inverseAt(shape, t, h)]!;
+  const dP = sum(shape.D, (d) => dO[queryAt(shape, t, h, d)]! * v[keyAt(shape, j, h, d)]!);
+  return { p, dS: p * (dP - delta) * scaling };
+}
+
+/** delta = sum_d dO O;  dQ = dS K. */
+export function attentionBackwardQ(
+  dq: Float64Array,
+  delta: Float64Array,
+  dO: Float64Array,
+  o: Float64Array,
+  stats: Float64Array,
+  q: Float64Array,
+  k: Float64Array,
+  v: Float64Array,
+  first: Uint32Array,
+  last: Uint32Array,
+  heads: number,
+  kvHeads: number,
+  D: number,
+  scaling: number,
+  _scratch: null,
+  begin: number,
+  end: number,
+): void {
+  const shape = { heads, kvHeads, D };
+  eachQuery(heads, begin, end, (t, h) => {
+    const own = sum(D, (d) => dO[queryAt(shape, t, h, d)]! * o[queryAt(shape, t, h, d)]!);
+    delta[tiled(t, h, heads)] = own;
+    for (let d = 0; d < D; d++) dq[queryAt(shape, t, h, d)] = 0;
+    for (let j = first[t]!; j <= last[t]!; j++) {
+      const { dS } = scoreGradient(shape, t, h, j, scaling, own, q, k, v, dO, stats);
+      for (let d = 0; d < D; d++) dq[queryAt(shape, t, h, d)]! += dS * k[keyAt(shape, j, h, d)]!;
+    }
+  });
+}
+
+/** dV = P'dO;  dK = dS'Q, over the queries of `tiles` tiles and the heads that share a key head; unit = key tile * kvHeads + key head. */
+export function attentionBackwardKV(
+  dk: Float64Array,
+  dv: Float64Array,
+  dO: Float64Array,
+  stats: Float64Array,
+  delta: Float64Array,
+  q: Float64Array,
+  k: Float64Array,
+  v: Float64Array,
+  first: Uint32Array,
+  last: Uint32Array,
+  heads: number,
+  kvHeads: number,
+  D: number,
+  scaling: number,
+  tiles: number,
+  _scratch: null,
+  begin: number,
+  end: number,
+): void {
+  const shape = { heads, kvHeads, D };
+  eachQuery(kvHeads, begin, end, (j, kvHead) => {
+    const head = (kvHead * heads) / kvHeads;
+    for (let d = 0; d < D; d++) dk[keyAt(shape, j, head, d)] = dv[keyAt(shape, j, head, d)] = 0;
+    for (let h = head; h < head + heads / kvHeads; h++) {
+      for (let t = 0; t < tiles * TILE; t++) {
+        if (j < first[t]! || j > last[t]!) continue;
+        const { p, dS } = scoreGradient(shape, t, h, j, scaling, delta[tiled(t, h, heads)]!, q, k, v, dO, stats);
+        for (let d = 0; d < D; d++) {
+          dv[keyAt(shape, j, h, d)]! += p * dO[queryAt(shape, t, h, d)]!;
+          dk[keyAt(shape, j, h, d)]! += dS * q[queryAt(shape, t, h, d)]!;
+        }
+      }
+    }
+  });
+}

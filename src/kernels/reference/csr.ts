@@ -1,0 +1,120 @@
+/** Oracles of the kernels over column-blocked CSR (layout: assembly/csr.ts). Units of merge and sample: rows. */
+import type { Maybe, Packed } from './layout.ts';
+import type { Entries } from './sparse.ts';
+import { downGrad, merge, sddmm, spmm, spmmT, upGrad } from './sparse.ts';
+
+const BLOCK_COLUMNS = 256;
+const rowOf = (row: number): number => row;
+
+/** Reads the index: for each block of inputs, each row: its inputs. */
+function entries(rowPtr: Uint32Array, index: Uint16Array, M: number, K: number): Entries {
+  const rows = new Uint32Array(index.length);
+  const cols = new Uint32Array(index.length);
+  for (let block = 0; block < Math.ceil(K / BLOCK_COLUMNS); block++) {
+    for (let i = 0; i < M; i++) {
+      const at = block * (M + 1) + i;
+      for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) {
+        rows[n] = i;
+        cols[n] = block * BLOCK_COLUMNS + index[n]! / 64;
+      }
+    }
+  }
+  return { rows, cols };
+}
+
+export function spmmCsr(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  w: Float64Array,
+  rowPtr: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmm(y, init, x, w, entries(rowPtr, index, M, K), M, K, begin, end);
+}
+
+export function spmmTCsr(
+  dx: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  w: Float64Array,
+  rowPtr: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmmT(dx, init, dy, w, entries(rowPtr, index, M, K), M, K, begin, end);
+}
+
+export function mergeCsr(
+  merged: Float64Array,
+  values: Packed,
+  dtype: number,
+  up: Maybe,
+  downT: Maybe,
+  rank: number,
+  scaling: number,
+  rowPtr: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  merge(merged, values, dtype, up, downT, rank, scaling, entries(rowPtr, index, M, K), rowOf, begin, end);
+}
+
+export function sddmmCsr(
+  h: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  x: Float64Array,
+  rowPtr: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  tiles: number,
+  begin: number,
+  end: number,
+): void {
+  sddmm(h, init, dy, x, entries(rowPtr, index, M, K), rowOf, M, K, tiles, begin, end);
+}
+
+export function upGradCsr(
+  dUp: Float64Array,
+  h: Float64Array,
+  downT: Float64Array,
+  rank: number,
+  scaling: number,
+  rowPtr: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  upGrad(dUp, h, downT, rank, scaling, entries(rowPtr, index, M, K), begin, end);
+}
+
+/** Units are quads of ranks here: a row's inputs are scattered, so no worker owns an input. */
+export function downGradCsr(
+  dDownT: Float64Array,
+  h: Float64Array,
+  up: Float64Array,
+  rank: number,
+  scaling: number,
+  rowPtr: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  downGrad(dDownT, h, up, rank, scaling, entries(rowPtr, index, M, K), begin * 4, end * 4, () => begin, begin, end);
+}

@@ -1,0 +1,84 @@
+/** Oracles of the dense products: W in panels of four rows, which may be a band of a larger one of `features` rows. */
+import type { Maybe, Packed } from './layout.ts';
+import { addFeature, dotFeature, feature, paneled, start, sum, weightAt } from './layout.ts';
+
+export function gemm(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  w: Float64Array,
+  features: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let t = begin; t < end; t++) {
+    start(y, init, feature(t, 0, features), feature(t, M, features));
+    for (let i = 0; i < M; i++) {
+      for (let j = 0; j < K; j++) addFeature(y, feature(t, i, features), w[paneled(i, j, K)]!, x, feature(t, j, K));
+    }
+  }
+}
+
+export function gemmT(
+  dx: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  w: Float64Array,
+  features: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let t = begin; t < end; t++) {
+    start(dx, init, feature(t, 0, K), feature(t, K, K));
+    for (let i = 0; i < M; i++) {
+      for (let j = 0; j < K; j++) addFeature(dx, feature(t, j, K), w[paneled(i, j, K)]!, dy, feature(t, i, features));
+    }
+  }
+}
+
+/** Padding rows of the last panel take no update. */
+export function mergeDense(
+  merged: Float64Array,
+  values: Packed,
+  dtype: number,
+  up: Maybe,
+  downT: Maybe,
+  rank: number,
+  scaling: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let i = begin * 4; i < end * 4; i++) {
+    for (let j = 0; j < K; j++) {
+      const at = paneled(i, j, K);
+      merged[at] = weightAt(values, at, dtype) + (i < M ? scaling * sum(rank, (k) => up![i * rank + k]! * downT![j * rank + k]!) : 0);
+    }
+  }
+}
+
+/** Padding rows of the last panel become 0. */
+export function sddmmDense(
+  dw: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  x: Float64Array,
+  features: number,
+  M: number,
+  K: number,
+  tiles: number,
+  begin: number,
+  end: number,
+): void {
+  for (let i = begin * 4; i < end * 4; i++) {
+    for (let j = 0; j < K; j++) {
+      const at = paneled(i, j, K);
+      dw[at] = i < M ? (init ? init[at]! : 0) + sum(tiles, (t) => dotFeature(dy, feature(t, i, features), x, feature(t, j, K))) : 0;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+/** Oracles of the kernels over pattern-bucketed quads (layout: assembly/quad.ts). Units of merge and sample: groups of four inputs. */
+import type { Maybe, Packed } from './layout.ts';
+import type { Entries } from './sparse.ts';
+import { downGrad, merge, sddmm, spmm, spmmT, upGrad } from './sparse.ts';
+
+const BLOCK_ROWS = 512;
+const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
+
+/** Reads the index: for each block of rows, group of inputs and bucket: pattern, count, rows. */
+function entries(starts: Uint32Array, index: Uint16Array, M: number, K: number): Entries {
+  const groups = Math.ceil(K / 4);
+  const lists = Math.ceil(M / BLOCK_ROWS) * groups;
+  const rows: number[] = [];
+  const cols: number[] = [];
+  for (let list = 0; list < lists; list++) {
+    for (let i = starts[list * 2]!; i < starts[list * 2 + 2]!; i += 2 + index[i + 1]!) {
+      for (let listed = 0; listed < index[i + 1]!; listed++) {
+        for (let c = 0; c < 4; c++) {
+          if (!(index[i]! & (1 << c))) continue;
+          rows.push(Math.floor(list / groups) * BLOCK_ROWS + index[i + 2 + listed]! / 64);
+          cols.push((list % groups) * 4 + c);
+        }
+      }
+    }
+  }
+  return { rows: Uint32Array.from(rows), cols: Uint32Array.from(cols) };
+}
+
+export function spmmQuad(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  w: Float64Array,
+  starts: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmm(y, init, x, w, entries(starts, index, M, K), M, K, begin, end);
+}
+
+export function spmmTQuad(
+  dx: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  w: Float64Array,
+  starts: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmmT(dx, init, dy, w, entries(starts, index, M, K), M, K, begin, end);
+}
+
+export function mergeQuad(
+  merged: Float64Array,
+  values: Packed,
+  dtype: number,
+  up: Maybe,
+  downT: Maybe,
+  rank: number,
+  scaling: number,
+  starts: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  merge(merged, values, dtype, up, downT, rank, scaling, entries(starts, index, M, K), groupOf, begin, end);
+}
+
+export function sddmmQuad(
+  h: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  x: Float64Array,
+  starts: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  tiles: number,
+  begin: number,
+  end: number,
+): void {
+  sddmm(h, init, dy, x, entries(starts, index, M, K), groupOf, M, K, tiles, begin, end);
+}
+
+export function upGradQuad(
+  dUp: Float64Array,
+  h: Float64Array,
+  downT: Float64Array,
+  rank: number,
+  scaling: number,
+  starts: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  upGrad(dUp, h, downT, rank, scaling, entries(starts, index, M, K), begin, end);
+}
+
+export function downGradQuad(
+  dDownT: Float64Array,
+  h: Float64Array,
+  up: Float64Array,
+  rank: number,
+  scaling: number,
+  starts: Uint32Array,
+  index: Uint16Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  downGrad(dDownT, h, up, rank, scaling, entries(starts, index, M, K), 0, rank, groupOf, begin, end);
+}

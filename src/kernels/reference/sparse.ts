@@ -1,0 +1,138 @@
+/** Oracles of the sparse products, one formula for every format: a format is only the list of its kept positions. */
+import { TILE } from '../table.ts';
+import type { Maybe, Packed } from './layout.ts';
+import { addFeature, dotFeature, feature, start, sum, weightAt } from './layout.ts';
+
+/** Kept weights in the order of their values. */
+export interface Entries {
+  readonly rows: Uint32Array;
+  readonly cols: Uint32Array;
+}
+
+/** Which unit of work an entry belongs to: its row, or its group of four inputs. */
+export type UnitOf = (row: number, col: number) => number;
+
+/** Y = (init or 0) + W X, for tiles [begin, end). */
+export function spmm(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  w: Float64Array,
+  e: Entries,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  start(y, init, begin * M * TILE, end * M * TILE);
+  for (let n = 0; n < e.rows.length; n++) {
+    const [i, j] = [e.rows[n]!, e.cols[n]!];
+    for (let t = begin; t < end; t++) addFeature(y, feature(t, i, M), w[n]!, x, feature(t, j, K));
+  }
+}
+
+/** dX = (init or 0) + W' dY, for tiles [begin, end). */
+export function spmmT(
+  dx: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  w: Float64Array,
+  e: Entries,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  start(dx, init, begin * K * TILE, end * K * TILE);
+  for (let n = 0; n < e.rows.length; n++) {
+    const [i, j] = [e.rows[n]!, e.cols[n]!];
+    for (let t = begin; t < end; t++) addFeature(dx, feature(t, j, K), w[n]!, dy, feature(t, i, M));
+  }
+}
+
+/** merged[i, j] = W[i, j] + s sum_k up[i, k] downT[j, k] on the pattern. */
+export function merge(
+  merged: Float64Array,
+  values: Packed,
+  dtype: number,
+  up: Maybe,
+  downT: Maybe,
+  rank: number,
+  scaling: number,
+  e: Entries,
+  unitOf: UnitOf,
+  begin: number,
+  end: number,
+): void {
+  eachOwn(e, unitOf, begin, end, (n, i, j) => {
+    merged[n] = weightAt(values, n, dtype) + scaling * sum(rank, (k) => up![i * rank + k]! * downT![j * rank + k]!);
+  });
+}
+
+/** H[i, j] = (init or 0) + sum over tokens of dY[t, i] X[t, j] on the pattern. */
+export function sddmm(
+  h: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  x: Float64Array,
+  e: Entries,
+  unitOf: UnitOf,
+  M: number,
+  K: number,
+  tiles: number,
+  begin: number,
+  end: number,
+): void {
+  eachOwn(e, unitOf, begin, end, (n, i, j) => {
+    h[n] = (init ? init[n]! : 0) + sum(tiles, (t) => dotFeature(dy, feature(t, i, M), x, feature(t, j, K)));
+  });
+}
+
+/** dUp[i, k] += s sum_j H[i, j] downT[j, k], for quads of ranks k. */
+export function upGrad(
+  dUp: Float64Array,
+  h: Float64Array,
+  downT: Float64Array,
+  rank: number,
+  scaling: number,
+  e: Entries,
+  begin: number,
+  end: number,
+): void {
+  eachOwn(
+    e,
+    () => begin,
+    begin,
+    end,
+    (n, i, j) => {
+      for (let k = begin * 4; k < end * 4; k++) dUp[i * rank + k]! += scaling * h[n]! * downT[j * rank + k]!;
+    },
+  );
+}
+
+/** dDownT[j, k] += s sum_i H[i, j] up[i, k], for ranks [first, last) and the entries of units [begin, end). */
+export function downGrad(
+  dDownT: Float64Array,
+  h: Float64Array,
+  up: Float64Array,
+  rank: number,
+  scaling: number,
+  e: Entries,
+  first: number,
+  last: number,
+  unitOf: UnitOf,
+  begin: number,
+  end: number,
+): void {
+  eachOwn(e, unitOf, begin, end, (n, i, j) => {
+    for (let k = first; k < last; k++) dDownT[j * rank + k]! += scaling * h[n]! * up[i * rank + k]!;
+  });
+}
+
+function eachOwn(e: Entries, unitOf: UnitOf, begin: number, end: number, visit: (n: number, row: number, col: number) => void): void {
+  if (begin >= end) return;
+  for (let n = 0; n < e.rows.length; n++) {
+    const unit = unitOf(e.rows[n]!, e.cols[n]!);
+    if (unit >= begin && unit < end) visit(n, e.rows[n]!, e.cols[n]!);
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The slow f64 oracle of every kernel: the specification. Arguments are the kernel's, by position, with an array for an
+ * address (f64 for f32, in the same layout), null for address 0 and for scratch. The type makes a kernel without an
+ * oracle, or one with more parameters than its kernel, not compile.
+ */
+import type { KernelName, Kernels } from '../table.ts';
+import { attention, attentionBackwardKV, attentionBackwardQ } from './attention.ts';
+import * as csr from './csr.ts';
+import * as dense from './dense.ts';
+import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
+import * as lowRank from './lowRank.ts';
+import * as optimizer from './optimizer.ts';
+import * as quad from './quad.ts';
+import * as tokens from './tokens.ts';
+
+/** What an oracle takes for a kernel's argument. */
+export type OracleArgument = number | Float64Array | Uint32Array | Uint16Array | Int32Array | null;
+
+type Oracle<K extends KernelName> = (...args: { [I in keyof Parameters<Kernels[K]>]: never }) => void;
+
+export const REFERENCE = {
+  ...quad,
+  ...csr,
+  ...dense,
+  ...lowRank,
+  rmsNorm,
+  rmsNormBackward,
+  rmsNormGainGrad,
+  ropeAngles,
+  rope,
+  attention,
+  attentionBackwardQ,
+  attentionBackwardKV,
+  swiglu,
+  swigluBackward,
+  ...tokens,
+  ...optimizer,
+} satisfies { readonly [K in KernelName]: Oracle<K> };
+
+/** Runs the oracle of a kernel. */
+export function callReference(kernel: KernelName, args: readonly OracleArgument[]): void {
+  (REFERENCE[kernel] as (...args: readonly never[]) => void)(...(args as readonly never[]));
+}

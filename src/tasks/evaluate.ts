@@ -1,0 +1,40 @@
+/** Perplexity of a model directory, with an adapter or without: the job of `lors eval`. */
+import type { Given, OptionTable } from '../core/options.ts';
+import { resolveOptions } from '../core/options.ts';
+import { loadAdapter } from '../io/adapter.ts';
+import { loadDataset, tokenizeRows } from '../io/datasets.ts';
+import { checkTokenizer, loadModel } from '../io/model.ts';
+import { loadTokenizer } from '../io/tokenizer.ts';
+import { kernelModule } from '../kernels/files.ts';
+import { checkAdapter, trainingOf } from '../models/adapter.ts';
+import type { Evaluation } from '../train/evaluate.ts';
+import { evaluateModel } from '../train/evaluate.ts';
+
+export const EVALUATE_OPTIONS = {
+  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  data: { kind: 'text', required: true, help: '.txt or .jsonl file, or a directory (its test split, else valid, else train)' },
+  adapter: { kind: 'text', help: 'adapter directory' },
+  maxSeqLength: { kind: 'whole', default: 512, least: 2, help: 'tokens of a window; longer documents are cut' },
+  maskPrompt: { kind: 'flag', default: false, help: 'count completions and answers only' },
+  separator: { kind: ['file', 'blank-lines'], default: 'file', help: 'a .txt is one document, or one for each run of lines between blank ones' },
+  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+} as const satisfies OptionTable;
+
+/** Evaluates. Documents are cut to the model's positions where those are fewer. Throws as loading does. */
+export function evaluate(options: Given<typeof EVALUATE_OPTIONS>, onBatch?: (done: number, all: number) => void): Evaluation {
+  const settings = resolveOptions(EVALUATE_OPTIONS, options);
+  const { module } = kernelModule(settings.kernels);
+  const model = loadModel(settings.model);
+  const tokenizer = loadTokenizer(settings.model);
+  checkTokenizer(model, tokenizer);
+  const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter);
+  if (adapter) checkAdapter(model, adapter);
+  const { test, valid, train } = loadDataset(settings.data, settings.separator);
+  const { documents } = tokenizeRows(test ?? valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
+  return evaluateModel(model, documents, {
+    maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
+    module,
+    ...(adapter && { training: trainingOf(adapter) }),
+    ...(onBatch && { onBatch }),
+  });
+}

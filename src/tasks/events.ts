@@ -1,0 +1,76 @@
+/** What a run tells of itself, as plain data: the command prints it, `--json` prints it as it is. */
+
+export interface StartEvent {
+  readonly event: 'start';
+  readonly model: string;
+  readonly method: string;
+  readonly kernels: string;
+  readonly trainableParameters: number;
+  readonly trainDocuments: number;
+  readonly droppedRows: number;
+  readonly validDocuments: number;
+  readonly steps: number;
+  readonly firstStep: number;
+  readonly tokensPerBatch: number;
+  /** The arena as planned. */
+  readonly plannedBytes: number;
+  readonly plan: string;
+}
+
+export interface PruneEvent {
+  readonly event: 'prune';
+  readonly layer: number;
+  readonly layers: number;
+}
+
+export interface StepEvent {
+  readonly event: 'step';
+  /** Updates so far. */
+  readonly step: number;
+  readonly steps: number;
+  readonly epoch: number;
+  /** Mean over the updates since the last report. */
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly gradNorm: number;
+  readonly tokens: number;
+  readonly tokensPerSecond: number;
+  readonly secondsLeft: number;
+  readonly peakBytes: number;
+}
+
+/** After every update; for a live line, not for the log. */
+export interface ProgressEvent {
+  readonly event: 'progress';
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly tokensPerSecond: number;
+  readonly secondsLeft: number;
+  readonly peakBytes: number;
+}
+
+export interface EvalEvent {
+  readonly event: 'eval';
+  readonly step: number;
+  readonly loss: number;
+  readonly perplexity: number;
+}
+
+export interface SaveEvent {
+  readonly event: 'save';
+  readonly step: number;
+  readonly path: string;
+}
+
+export interface DoneEvent {
+  readonly event: 'done';
+  readonly step: number;
+  readonly steps: number;
+  readonly out: string;
+  readonly interrupted: boolean;
+  readonly seconds: number;
+  readonly peakBytes: number;
+}
+
+export type TrainEvent = StartEvent | PruneEvent | ProgressEvent | StepEvent | EvalEvent | SaveEvent | DoneEvent;

@@ -1,0 +1,253 @@
+/** Fine-tuning from directories to a directory: the job of `lors finetune`. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { unpadDown, unpadUp } from '../adapters/factors.ts';
+import type { Adapter, AdapterModule } from '../adapters/adapter.ts';
+import { DivergenceError } from '../core/errors.ts';
+import type { Given } from '../core/options.ts';
+import { resolveOptions } from '../core/options.ts';
+import { saveAdapter } from '../io/adapter.ts';
+import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
+import { saveModel } from '../io/model.ts';
+import { kernelModule } from '../kernels/files.ts';
+import { inputTokens, packRows } from '../models/batch.ts';
+import { describe } from '../runtime/session.ts';
+import { BatchStream } from '../train/batches.ts';
+import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
+import type { TrainEvent } from './events.ts';
+import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
+import type { FinetuneSettings, Prepared } from './prepare.ts';
+import { prepare } from './prepare.ts';
+import type { Schedule } from '../train/schedule.ts';
+import { learningRateAt } from '../train/schedule.ts';
+import { Trainer } from '../train/trainer.ts';
+
+export interface FinetuneHooks {
+  /** Told of every event as it happens. */
+  readonly onEvent?: (event: TrainEvent) => void;
+  /** Stops the run after the step that is under way; a checkpoint is saved first. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FinetuneResult {
+  readonly out: string;
+  readonly steps: number;
+  readonly interrupted: boolean;
+  /** On the valid split at the end, where there is one. */
+  readonly perplexity: number | undefined;
+}
+
+/**
+ * Fine-tunes a model. OUT gets the adapter (PEFT's names; the whole model for method `full`), `checkpoint-N/`, `log.jsonl`,
+ * and with `prune` the pruned base in `pruned/`.
+ *
+ * Throws RangeError or TypeError for options, FormatError or UnsupportedError for input, MemoryBudgetError before the run
+ * where the plan is too large, OutputError where nothing can be written, DivergenceError where the loss stops being a
+ * number (the last checkpoint is kept).
+ */
+export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: FinetuneHooks = {}): Promise<FinetuneResult> {
+  const settings = resolveOptions(FINETUNE_OPTIONS, options);
+  const tell = hooks.onEvent ?? ((): void => undefined);
+  const { module, flavour } = kernelModule(settings.kernels);
+  createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
+  const prepared = prepare(settings, module, flavour, tell);
+  const run = new Run(settings, prepared, module, tell);
+  run.start(flavour);
+  return run.loop(hooks.signal);
+}
+
+/** One run: the loop around the trainer. */
+class Run {
+  readonly #settings: FinetuneSettings;
+  readonly #prepared: Prepared;
+  readonly #trainer: Trainer;
+  readonly #stream: BatchStream;
+  readonly #schedule: Schedule;
+  readonly #firstStep: number;
+  readonly #tell: (event: TrainEvent) => void;
+  readonly #log: string;
+  /** Losses of the updates since the last report. */
+  #pending: number[] = [];
+  #saved: string | undefined;
+
+  constructor(settings: FinetuneSettings, prepared: Prepared, module: WebAssembly.Module, tell: (event: TrainEvent) => void) {
+    const { maxSeqLength, batchSize, gradAccumulationSteps, seed } = settings;
+    this.#settings = settings;
+    this.#prepared = prepared;
+    this.#tell = tell;
+    this.#log = join(settings.out, 'log.jsonl');
+    const longest = Math.max(...[...prepared.train, ...prepared.valid].map(inputTokens));
+    this.#trainer = new Trainer(prepared.model, {
+      training: prepared.training,
+      optimizer: {
+        beta1: settings.adamBeta1,
+        beta2: settings.adamBeta2,
+        epsilon: settings.adamEpsilon,
+        weightDecay: settings.weightDecay,
+        maxGradNorm: settings.maxGradNorm,
+      },
+      batchTokens: Math.min(maxSeqLength * batchSize, maxSeqLength + prepared.train.reduce((n, s) => n + inputTokens(s), 0)),
+      maxSeqLength: longest,
+      recompute: settings.recompute,
+      module,
+      ...(settings.memory !== undefined && { memoryBytes: settings.memory }),
+    });
+    const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
+    this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
+    if (state) {
+      this.#trainer.restore(state.trainer);
+      this.#pending = [...state.pendingLosses];
+    }
+    this.#firstStep = this.#trainer.step;
+    const steps = settings.iters ?? Math.max(1, Math.ceil((settings.epochs * this.#stream.batchesPerEpoch) / gradAccumulationSteps));
+    const { lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
+    this.#schedule = { kind, learningRate, minLearningRate, warmup, steps };
+  }
+
+  start(kernels: string): void {
+    this.#trimLog();
+    const { model, train, valid, droppedRows } = this.#prepared;
+    const { layout, compiled } = this.#trainer;
+    this.#tell({
+      event: 'start',
+      model: model.name,
+      method: this.#prepared.adapter?.method ?? 'full',
+      kernels,
+      trainableParameters: compiled.store.size,
+      trainDocuments: train.length,
+      droppedRows,
+      validDocuments: valid.length,
+      steps: this.#schedule.steps,
+      firstStep: this.#firstStep,
+      tokensPerBatch: compiled.tiles * 16,
+      plannedBytes: layout.bytes,
+      plan: describe(layout),
+    });
+  }
+
+  async loop(signal: AbortSignal | undefined): Promise<FinetuneResult> {
+    const { stepsPerReport, stepsPerEval, saveEvery, gradAccumulationSteps } = this.#settings;
+    const { steps } = this.#schedule;
+    const began = performance.now();
+    let since = began;
+    let tokens = 0;
+    let perplexity: number | undefined;
+    while (this.#trainer.step < steps && !signal?.aborted) {
+      const learningRate = learningRateAt(this.#schedule, this.#trainer.step);
+      const batches = Array.from({ length: gradAccumulationSteps }, () => this.#stream.next());
+      const result = this.#update(batches, learningRate);
+      const { step } = this.#trainer;
+      this.#pending.push(result.loss);
+      tokens += result.tokens;
+      const now = performance.now();
+      const tokensPerSecond = tokens / ((now - since) / 1000);
+      const secondsLeft = ((steps - step) * (now - began)) / 1000 / (step - this.#firstStep);
+      const pace = { step, steps, tokensPerSecond, secondsLeft, peakBytes: peakBytes() };
+      this.#tell({ event: 'progress', loss: result.loss, ...pace });
+      if (step % stepsPerReport === 0 || step === steps) {
+        const loss = this.#pending.reduce((a, b) => a + b, 0) / this.#pending.length;
+        const { epoch } = this.#stream.cursor;
+        this.#report({ event: 'step', loss, learningRate, gradNorm: result.gradNorm, epoch, tokens, ...pace });
+        this.#pending = [];
+        tokens = 0;
+        since = now;
+      }
+      if (this.#prepared.valid.length > 0 && (step === steps || (stepsPerEval > 0 && step % stepsPerEval === 0))) perplexity = this.#evaluate();
+      if (saveEvery > 0 && step % saveEvery === 0 && step < steps) this.#save();
+      // Lets timers, signals and whoever shares this thread have their turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const step = this.#trainer.step;
+    const interrupted = step < steps;
+    this.#save();
+    if (!interrupted) this.#saveResult(this.#settings.out);
+    this.#tell({ event: 'done', step, steps, out: this.#settings.out, interrupted, seconds: (performance.now() - began) / 1000, peakBytes: peakBytes() });
+    return { out: this.#settings.out, steps: step, interrupted, perplexity };
+  }
+
+  #update(batches: ReturnType<BatchStream['next']>[], learningRate: number): ReturnType<Trainer['update']> {
+    try {
+      return this.#trainer.update(batches, learningRate);
+    } catch (error) {
+      if (!(error instanceof DivergenceError)) throw error;
+      const kept = this.#saved ?? this.#settings.resume;
+      throw new DivergenceError(`${error.message} ${kept === undefined ? 'No checkpoint had been saved yet.' : `The last good checkpoint is ${kept}.`}`);
+    }
+  }
+
+  #evaluate(): number {
+    const { batchSize, valBatches } = this.#settings;
+    let loss = 0;
+    let labelled = 0;
+    const batches = packed(this.#prepared.valid, this.#settings.maxSeqLength, batchSize);
+    for (const batch of valBatches > 0 ? batches.slice(0, valBatches) : batches) {
+      const part = this.#trainer.evaluate(batch);
+      loss += part.loss;
+      labelled += part.labelled;
+    }
+    const perplexity = Math.exp(loss / labelled);
+    this.#report({ event: 'eval', step: this.#trainer.step, loss: loss / labelled, perplexity });
+    return perplexity;
+  }
+
+  #save(): void {
+    const { identity } = this.#prepared;
+    const path = saveRun(
+      this.#settings.out,
+      { trainer: this.#trainer.state(), cursor: this.#stream.cursor, identity, pendingLosses: this.#pending },
+      (directory) => this.#saveResult(directory),
+    );
+    this.#saved = path;
+    this.#tell({ event: 'save', step: this.#trainer.step, path });
+  }
+
+  /** The adapter, or the whole model where it is what trained. */
+  #saveResult(directory: string): void {
+    const { adapter, model, base } = this.#prepared;
+    if (adapter) saveAdapter(directory, { config: adapter, modules: this.#modules() });
+    else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
+  }
+
+  #modules(): Adapter['modules'] {
+    const modules = new Map<string, AdapterModule>();
+    for (const [name, { rank, padded, up, downT }] of this.#trainer.compiled.factors) {
+      const { rows: outFeatures, cols: inFeatures } = this.#prepared.model.linears.get(name)!;
+      modules.set(name, {
+        rank,
+        inFeatures,
+        outFeatures,
+        up: unpadUp(this.#trainer.parameter(up), outFeatures, rank, padded),
+        down: unpadDown(this.#trainer.parameter(downT), inFeatures, rank, padded),
+      });
+    }
+    return modules;
+  }
+
+  /** Tells, and adds a line to the log. */
+  #report(event: TrainEvent): void {
+    try {
+      appendFileSync(this.#log, `${JSON.stringify(event)}\n`);
+    } catch (error) {
+      throw outputError(this.#log, error);
+    }
+    this.#tell(event);
+  }
+
+  /** A resumed run writes the lines after its checkpoint again; a new one starts the log anew. */
+  #trimLog(): void {
+    if (!existsSync(this.#log)) return;
+    const lines = readFileSync(this.#log, 'utf8').split('\n').filter(Boolean);
+    const kept = lines.filter((line) => (JSON.parse(line) as { step: number }).step <= this.#firstStep);
+    writeFileAtomic(this.#log, kept.map((line) => `${line}\n`));
+  }
+}
+
+function packed(all: Prepared['valid'], maxSeqLength: number, batchSize: number): Prepared['valid'][number][][] {
+  const rows = packRows(all, maxSeqLength);
+  return Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, i) => rows.slice(i * batchSize, (i + 1) * batchSize).flat());
+}
+
+/** The process's highest resident set so far. */
+function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}

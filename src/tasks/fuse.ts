@@ -1,0 +1,29 @@
+/** An adapter merged into its model: the job of `lors fuse`. */
+import type { Given, OptionTable } from '../core/options.ts';
+import { resolveOptions } from '../core/options.ts';
+import { loadAdapter } from '../io/adapter.ts';
+import { createOutputDirectory } from '../io/atomic.ts';
+import { loadModel, saveModel } from '../io/model.ts';
+import { kernelModule } from '../kernels/files.ts';
+import { fuseAdapter } from '../models/adapter.ts';
+import type { LlamaModel } from '../models/model.ts';
+
+export const FUSE_OPTIONS = {
+  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  adapter: { kind: 'text', required: true, help: 'adapter directory' },
+  out: { kind: 'text', required: true, help: 'directory for the fused model' },
+  dtype: { kind: ['keep', 'F32', 'F16', 'BF16'], default: 'keep', help: 'element type of the weights; keep rounds to what they had, F32 rounds nothing' },
+  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+  overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
+} as const satisfies OptionTable;
+
+/** Fuses and saves, the tokenizer beside it. Returns the fused model. Throws as loading does, and where the adapter is another model's. */
+export function fuse(options: Given<typeof FUSE_OPTIONS>): LlamaModel {
+  const settings = resolveOptions(FUSE_OPTIONS, options);
+  const dtype = settings.dtype === 'keep' ? undefined : settings.dtype;
+  const adapter = loadAdapter(settings.adapter);
+  const fused = fuseAdapter(loadModel(settings.model), adapter, kernelModule(settings.kernels).module, dtype);
+  createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
+  saveModel(fused, settings.out, { dtype, copyFrom: settings.model, existing: 'allow' });
+  return fused;
+}

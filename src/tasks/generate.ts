@@ -1,0 +1,41 @@
+/** Text from a model directory: the job of `lors generate`. */
+import type { Given, OptionTable } from '../core/options.ts';
+import { resolveOptions } from '../core/options.ts';
+import { generateIds } from '../generate/generate.ts';
+import { loadAdapter } from '../io/adapter.ts';
+import { checkTokenizer, loadModel } from '../io/model.ts';
+import { StreamDecoder, loadTokenizer } from '../io/tokenizer.ts';
+import { kernelModule } from '../kernels/files.ts';
+import { fuseAdapter } from '../models/adapter.ts';
+
+export const GENERATE_OPTIONS = {
+  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  prompt: { kind: 'text', required: true, help: 'text to go on from' },
+  adapter: { kind: 'text', help: 'adapter directory' },
+  maxTokens: { kind: 'whole', default: 128, least: 1, help: 'new tokens at most' },
+  temperature: { kind: 'number', default: 0.8, least: 0, help: '0 always takes the most likely token' },
+  topK: { kind: 'whole', default: 0, least: 0, help: 'choose among so many tokens; 0 for all' },
+  topP: { kind: 'number', default: 0.95, above: 0, help: 'choose among the most likely tokens that reach this probability; 1 for all' },
+  seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the choice' },
+  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+} as const satisfies OptionTable;
+
+/** Yields the new text piece by piece, without the prompt. An adapter is merged first, in f32. Throws as loading does. */
+export function* generate(options: Given<typeof GENERATE_OPTIONS>): Generator<string, void, void> {
+  const settings = resolveOptions(GENERATE_OPTIONS, options);
+  const { module } = kernelModule(settings.kernels);
+  const base = loadModel(settings.model);
+  const tokenizer = loadTokenizer(settings.model);
+  checkTokenizer(base, tokenizer);
+  const model = settings.adapter === undefined ? base : fuseAdapter(base, loadAdapter(settings.adapter), module, 'F32');
+  const bos = tokenizer.bosId === undefined ? [] : [tokenizer.bosId];
+  const prompt = [...bos, ...tokenizer.encode(settings.prompt)];
+  const stopIds = [...model.config.eosIds, ...(tokenizer.eosId === undefined ? [] : [tokenizer.eosId])];
+  const stream = new StreamDecoder(tokenizer, prompt);
+  for (const id of generateIds(model, prompt, { ...settings, stopIds, module })) {
+    const text = stream.push(id);
+    if (text !== '') yield text;
+  }
+  const rest = stream.end();
+  if (rest !== '') yield rest;
+}

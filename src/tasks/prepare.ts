@@ -1,0 +1,119 @@
+/** Everything that a run has before its first step: model, data, what trains, and what identifies the run. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AdapterConfig } from '../adapters/adapter.ts';
+import { scalingOf } from '../adapters/adapter.ts';
+import { Random } from '../core/random.ts';
+import type { Resolved } from '../core/options.ts';
+import { loadDataset, tokenizeRows } from '../io/datasets.ts';
+import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
+import { loadTokenizer } from '../io/tokenizer.ts';
+import type { Sequence } from '../models/batch.ts';
+import { windows } from '../models/batch.ts';
+import type { Training } from '../models/llama.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { patternFingerprint } from '../models/model.ts';
+import { pruneModel } from '../prune/prune.ts';
+import { parseSparsity } from '../prune/sparsity.ts';
+import { Fingerprint } from '../sparse/fingerprint.ts';
+import type { TrainEvent } from './events.ts';
+import { initialFactors } from '../train/initial.ts';
+import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
+
+export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
+
+export interface Prepared {
+  readonly model: LlamaModel;
+  /** The directory that `model` can be loaded from again. */
+  readonly base: string;
+  /** Windows of at most maxSeqLength input tokens. */
+  readonly train: readonly Sequence[];
+  readonly valid: readonly Sequence[];
+  readonly droppedRows: number;
+  readonly training: Training;
+  /** The adapter's rule, its factors still to come; absent for full training. */
+  readonly adapter: AdapterConfig | undefined;
+  /** What a resumed run must have in common with this one. */
+  readonly identity: Readonly<Record<string, unknown>>;
+}
+
+/** Options that a resumed run may change: they do not touch what the steps so far would have been. */
+const FREE = new Set([
+  'model', 'data', 'out', 'prune', 'sparsity', 'calibrationSamples', 'memory', 'recompute', 'stepsPerReport', 'stepsPerEval',
+  'valBatches', 'saveEvery', 'resume', 'overwrite', 'kernels',
+]);
+
+/** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */
+export function prepare(settings: FinetuneSettings, module: WebAssembly.Module, flavour: string, tell: (event: TrainEvent) => void): Prepared {
+  const { maxSeqLength, maskPrompt, separator } = settings;
+  const source = loadModel(settings.model);
+  const tokenizer = loadTokenizer(settings.model);
+  checkTokenizer(source, tokenizer);
+  if (maxSeqLength > source.config.maxPositions) {
+    throw new RangeError(`--max-seq-length: expected at most the model's ${source.config.maxPositions} positions, got ${maxSeqLength}.`);
+  }
+  const dataset = loadDataset(settings.data, separator);
+  const train = tokenizeRows(dataset.train, tokenizer, { maskPrompt });
+  const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
+  const trainWindows = windows(train.documents, maxSeqLength);
+
+  const pruned = join(settings.out, 'pruned');
+  let model = source;
+  let base = settings.model;
+  if (settings.prune) {
+    if (settings.resume !== undefined && existsSync(join(pruned, 'config.json'))) {
+      model = loadModel(pruned);
+    } else {
+      const calibration = sampleWindows(trainWindows, settings.calibrationSamples, settings.seed);
+      const sparsity = parseSparsity(settings.sparsity);
+      const onBlock = (layer: number, layers: number): void => tell({ event: 'prune', layer: layer + 1, layers });
+      model = pruneModel(source, { method: settings.prune, sparsity, calibration, module, onBlock });
+      saveModel(model, pruned, { copyFrom: settings.model, existing: 'allow' });
+    }
+    base = pruned;
+  }
+
+  const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
+  const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+  const fingerprint = patternFingerprint(model);
+  const training: Training =
+    rule === 'full'
+      ? { method: 'full' }
+      : {
+          method: rule === 'lora' ? 'lora' : 'lors',
+          gradient: rule === 'sp-lora' ? 'exact' : 'lors',
+          scaling: scalingOf(alpha, rank, rslora),
+          factors: initialFactors(model, targetModules, rank, seed),
+        };
+  return {
+    model,
+    base,
+    train: trainWindows,
+    valid: windows(valid, maxSeqLength),
+    droppedRows: train.dropped,
+    training,
+    adapter: rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+    identity: {
+      ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !FREE.has(name) && value !== undefined)),
+      kernels: flavour,
+      data: dataFingerprint(trainWindows),
+      masks: fingerprint,
+    },
+  };
+}
+
+/** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */
+export function sampleWindows(all: readonly Sequence[], count: number, seed: number): Sequence[] {
+  const drawn = Array.from(new Random(seed).permutation(all.length).slice(0, count * 2), (i) => all[i]!);
+  return drawn.sort((a, b) => b.ids.length - a.ids.length).slice(0, count);
+}
+
+function dataFingerprint(all: readonly Sequence[]): string {
+  const fingerprint = new Fingerprint();
+  for (const { ids, targets } of all) {
+    fingerprint.add(ids.length);
+    fingerprint.addAll(ids);
+    if (targets) fingerprint.addAll(targets);
+  }
+  return fingerprint.digest();
+}

@@ -1,0 +1,55 @@
+/** Pruning from directory to directory: the job of `lors prune`. */
+import type { Given, OptionTable } from '../core/options.ts';
+import { resolveOptions } from '../core/options.ts';
+import { createOutputDirectory } from '../io/atomic.ts';
+import { loadDataset, tokenizeRows } from '../io/datasets.ts';
+import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
+import { loadTokenizer } from '../io/tokenizer.ts';
+import { kernelModule } from '../kernels/files.ts';
+import type { Sequence } from '../models/batch.ts';
+import { windows } from '../models/batch.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { pruneModel } from '../prune/prune.ts';
+import { PRUNERS } from '../prune/scores.ts';
+import { parseSparsity } from '../prune/sparsity.ts';
+import type { PruneEvent } from './events.ts';
+import { sampleWindows } from './prepare.ts';
+
+export const PRUNE_OPTIONS = {
+  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  out: { kind: 'text', required: true, help: 'directory for the pruned model' },
+  method: { kind: PRUNERS, default: 'wanda', help: 'what a weight is worth' },
+  sparsity: { kind: 'text', default: '2:4', help: 'kept:group such as 2:4, or a share such as 0.5' },
+  data: { kind: 'text', help: 'calibration text for wanda: .txt, .jsonl or a directory' },
+  calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'windows of the data to calibrate on' },
+  maxSeqLength: { kind: 'whole', least: 2, help: 'tokens of a window; the model\'s positions, at most 2048, when not given' },
+  separator: { kind: ['file', 'blank-lines'], default: 'file', help: 'a .txt is one document, or one for each run of lines between blank ones' },
+  seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the choice of windows' },
+  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+  overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
+} as const satisfies OptionTable;
+
+/** Longest calibration window when none is asked for: the convention of the pruners' authors. */
+const CALIBRATION_LENGTH = 2048;
+
+/** Prunes a model and saves it, its tokenizer beside it. Returns the pruned model. Throws as loading and pruning do. */
+export function prune(options: Given<typeof PRUNE_OPTIONS>, onEvent: (event: PruneEvent) => void = () => undefined): LlamaModel {
+  const settings = resolveOptions(PRUNE_OPTIONS, options);
+  const { module } = kernelModule(settings.kernels);
+  const sparsity = parseSparsity(settings.sparsity);
+  createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
+  const model = loadModel(settings.model);
+  let calibration: Sequence[] = [];
+  if (settings.method === 'wanda') {
+    if (settings.data === undefined) throw new RangeError('--data: expected calibration text for wanda, got none. Magnitude pruning needs none.');
+    const tokenizer = loadTokenizer(settings.model);
+    checkTokenizer(model, tokenizer);
+    const { documents } = tokenizeRows(loadDataset(settings.data, settings.separator).train, tokenizer, { maskPrompt: false });
+    const length = Math.min(settings.maxSeqLength ?? CALIBRATION_LENGTH, model.config.maxPositions);
+    calibration = sampleWindows(windows(documents, length), settings.calibrationSamples, settings.seed);
+  }
+  const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
+  const pruned = pruneModel(model, { method: settings.method, sparsity, calibration, module, onBlock });
+  saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
+  return pruned;
+}

@@ -1,0 +1,51 @@
+/** Perplexity: the exponential of the mean loss over every target token. */
+import type { Sequence } from '../models/batch.ts';
+import { inputTokens, packRows, windows, writeBatch } from '../models/batch.ts';
+import { TILE } from '../kernels/table.ts';
+import type { Training } from '../models/llama.ts';
+import { CompiledLlama } from '../models/llama.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { Session } from '../runtime/session.ts';
+
+export interface EvaluateOptions {
+  /** Longer documents are cut into windows of so many input tokens, each seen on its own. */
+  readonly maxSeqLength: number;
+  /** A compiled kernel module of any flavour. */
+  readonly module: WebAssembly.Module;
+  /** An adapter that runs beside the weights (models/adapter.ts: trainingOf). */
+  readonly training?: Training;
+  /** Tokens that go through the model at once. */
+  readonly batchTokens?: number;
+  readonly onBatch?: (done: number, all: number) => void;
+}
+
+export interface Evaluation {
+  /** Mean cross-entropy in nats a token. */
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Target tokens. */
+  readonly tokens: number;
+}
+
+/** Evaluates a model on documents. Throws RangeError where there is no target token. */
+export function evaluateModel(model: LlamaModel, documents: readonly Sequence[], options: EvaluateOptions): Evaluation {
+  const { maxSeqLength, module, training, batchTokens = 2048, onBatch } = options;
+  const all = windows(documents, maxSeqLength);
+  if (all.length === 0) throw new RangeError('evaluate: expected at least one token to predict, got none.');
+  const longest = Math.max(...all.map(inputTokens));
+  const batches = packRows(all, Math.max(batchTokens, longest));
+  const largest = Math.max(...batches.map((batch) => batch.reduce((n, s) => n + inputTokens(s), 0)));
+  const compiled = new CompiledLlama(model, { tiles: Math.ceil(largest / TILE), positions: longest, ...(training && { training }) });
+  const session = new Session([compiled.evaluate()], { module });
+  let loss = 0;
+  let tokens = 0;
+  batches.forEach((batch, i) => {
+    const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
+    session.run('evaluate', counts);
+    const losses = session.floats(compiled.losses);
+    for (let t = 0; t < counts.labelled; t++) loss += losses[t]!;
+    tokens += counts.labelled;
+    onBatch?.(i + 1, batches.length);
+  });
+  return { loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens };
+}

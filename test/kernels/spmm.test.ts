@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest';
+import { fullest, gaussians, integers } from './data.ts';
+import { expectExact, expectWithin, largest, tolerance } from './claims.ts';
+import { eachFlavour } from './harness.ts';
+import { INITS } from './weightCalls.ts';
+import { weightCases } from './weightCases.ts';
+
+const whole = weightCases('integers').map((c) => {
+  const { calls, random } = c;
+  const values = calls.weight.values as Float32Array<ArrayBuffer>;
+  const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
+  const [y0, dx0] = [integers(random, dy.length), integers(random, x.length)];
+  return {
+    ...c,
+    x,
+    dy,
+    forward: INITS.map((init) => calls.multiply(init, y0, x, values)),
+    backward: INITS.map((init) => calls.multiplyT(init, dx0, dy, values)),
+  };
+});
+
+const gaussian = weightCases('gaussians').map(({ name, calls, elements, random }) => {
+  const values = calls.weight.values as Float32Array<ArrayBuffer>;
+  const [x, dy] = [gaussians(random, calls.floats('in')), gaussians(random, calls.floats('out'))];
+  const { row, column } = fullest(elements, calls.weight.rows, calls.weight.cols);
+  return {
+    name,
+    forward: calls.multiply('zero', dy, x, values),
+    forwardAllowed: tolerance(row, largest(values), largest(x)),
+    backward: calls.multiplyT('zero', x, dy, values),
+    backwardAllowed: tolerance(column, largest(values), largest(dy)),
+  };
+});
+
+eachFlavour((flavour) => {
+  describe('small integers give the oracle exactly, whoever sums what', () => {
+    test.each(whole)('$name: W x misses no value, meets none twice, crosses no block or share, honours init', ({ forward }) => {
+      for (const [i, call] of forward.entries()) expectExact(call, flavour, INITS[i]!);
+    });
+
+    test.each(whole)("$name: W' dy scatters to the right inputs and no others", ({ backward }) => {
+      for (const [i, call] of backward.entries()) expectExact(call, flavour, INITS[i]!);
+    });
+  });
+
+  test.each(whole)("$name: <W x, y> = <x, W' y>: both directions read the same matrix", ({ forward, backward, x, dy }) => {
+    const y = forward[0]!.run(flavour).get('y')!;
+    const dx = backward[0]!.run(flavour).get('dx')!;
+    expect(dot(y, dy)).toBe(dot(x, dx));
+    expect(dot(y, dy)).not.toBe(0);
+  });
+
+  test.each(gaussian)('$name: Gaussians stay within the rounding of a sum', ({ forward, backward, forwardAllowed, backwardAllowed }) => {
+    expectWithin(forward, flavour, forwardAllowed);
+    expectWithin(backward, flavour, backwardAllowed);
+  });
+});
+
+/** Exact for small integers. */
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let s = 0;
+  for (let i = 0; i < a.length; i++) s += a[i]! * b[i]!;
+  return s;
+}

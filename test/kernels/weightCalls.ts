@@ -1,0 +1,100 @@
+/** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR and panels behind one face. */
+import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
+import type { PackedWeight } from '../../src/sparse/weight.ts';
+import type { Elements } from './elements.ts';
+import { KernelCall } from './harness.ts';
+
+/** Where an output starts from: zeros, another buffer, or itself. */
+export const INITS = ['zero', 'other', 'itself'] as const;
+export type Init = (typeof INITS)[number];
+
+type Floats = Float32Array<ArrayBuffer>;
+
+function started(init: Init, name: string, initial: Floats): { out: number | Elements; init: 0 | Elements | string } {
+  if (init === 'itself') return { out: initial, init: name };
+  return { out: initial.length, init: init === 'other' ? initial : 0 };
+}
+
+export class WeightCalls {
+  readonly weight: PackedWeight;
+  readonly tiles: number;
+
+  constructor(weight: PackedWeight, tiles: number) {
+    this.weight = weight;
+    this.tiles = tiles;
+  }
+
+  /** Floats of one side's activations: [tiles][features][16]. */
+  floats(side: 'in' | 'out'): number {
+    return this.tiles * TILE * (side === 'in' ? this.weight.cols : this.weight.rows);
+  }
+
+  /** y = init + W x, with f32 values. */
+  multiply(init: Init, initial: Floats, x: Floats, w: Floats): KernelCall<'spmmQuad' | 'spmmCsr' | 'gemm'> {
+    const { rows: M, cols: K } = this.weight;
+    const { out: y, init: from } = started(init, 'y', initial);
+    const args = { y, init: from, x, w, M, K };
+    if (this.weight.format === 'quad')
+      return new KernelCall('spmmQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('spmmCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    return new KernelCall('gemm', this.tiles, { ...args, features: M });
+  }
+
+  /** dx = init + W' dy, with f32 values. */
+  multiplyT(init: Init, initial: Floats, dy: Floats, w: Floats): KernelCall<'spmmTQuad' | 'spmmTCsr' | 'gemmT'> {
+    const { rows: M, cols: K } = this.weight;
+    const { out: dx, init: from } = started(init, 'dx', initial);
+    const args = { dx, init: from, dy, w, M, K };
+    if (this.weight.format === 'quad')
+      return new KernelCall('spmmTQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('spmmTCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    return new KernelCall('gemmT', this.tiles, { ...args, features: M });
+  }
+
+  /** merged = (W + scaling up downT') on the pattern; rank 0 where there are no factors. */
+  merge(factors?: { up: Floats; downT: Floats; rank: number; scaling: number }): KernelCall<'mergeQuad' | 'mergeCsr' | 'mergeDense'> {
+    const { rows: M, cols: K, values, dtype } = this.weight;
+    const { up = 0, downT = 0, rank = 0, scaling = 1 } = factors ?? {};
+    const args = { merged: values.length, values: values as Elements, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K } as const;
+    if (this.weight.format === 'quad')
+      return new KernelCall('mergeQuad', Math.ceil(K / 4), { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('mergeCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    return new KernelCall('mergeDense', Math.ceil(M / 4), args);
+  }
+
+  /** h = init + (dy x') on the pattern. */
+  sample(init: Init, initial: Floats, dy: Floats, x: Floats): KernelCall<'sddmmQuad' | 'sddmmCsr' | 'sddmmDense'> {
+    const { rows: M, cols: K } = this.weight;
+    const { out, init: from } = started(init, this.weight.format === 'dense' ? 'dw' : 'h', initial);
+    const args = { init: from, dy, x, M, K, tiles: this.tiles };
+    if (this.weight.format === 'quad')
+      return new KernelCall('sddmmQuad', Math.ceil(K / 4), { h: out, ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('sddmmCsr', M, { h: out, ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    return new KernelCall('sddmmDense', Math.ceil(M / 4), { dw: out, ...args, features: M });
+  }
+
+  /** dUp += scaling H down'. Sparse formats only. */
+  upGradient(dUp: Floats, h: Floats, downT: Floats, rank: number, scaling: number): KernelCall<'upGradQuad' | 'upGradCsr'> {
+    const args = { dUp, h, downT, rank, scaling, M: this.weight.rows, K: this.weight.cols };
+    if (this.weight.format === 'quad')
+      return new KernelCall('upGradQuad', rank / 4, { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('upGradCsr', rank / 4, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    throw new TypeError('upGradient: expected a sparse weight, got a dense one.');
+  }
+
+  /** dDownT += scaling H' up. Sparse formats only. */
+  downGradient(dDownT: Floats, h: Floats, up: Floats, rank: number, scaling: number): KernelCall<'downGradQuad' | 'downGradCsr'> {
+    const { rows: M, cols: K } = this.weight;
+    const args = { dDownT, h, up, rank, scaling, M, K };
+    if (this.weight.format === 'quad')
+      return new KernelCall('downGradQuad', Math.ceil(K / 4), { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('downGradCsr', rank / 4, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    throw new TypeError('downGradient: expected a sparse weight, got a dense one.');
+  }
+}

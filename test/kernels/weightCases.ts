@@ -1,0 +1,53 @@
+/** The weights that the sparse kernels are tried on: every mask, in every format that holds it, in awkward shapes. */
+import { Random } from '../../src/core/random.ts';
+import { pack } from '../../src/sparse/pack.ts';
+import type { PackedWeight } from '../../src/sparse/weight.ts';
+import { MASKS, gaussians, integers, masked } from './data.ts';
+import { WeightCalls } from './weightCalls.ts';
+
+/**
+ * [rows, cols, tiles]. Not multiples of a panel, a group of four, a tile, a CSR block of 256 inputs or a quad block of
+ * 512 rows; 513 and 520 rows have a second block, 260 and 300 inputs have one too.
+ */
+const SHAPES = { small: [53, 76, 5], odd: [61, 77, 4], block: [513, 260, 3], blocks: [520, 300, 3] } as const;
+
+export interface WeightCase {
+  readonly name: string;
+  readonly calls: WeightCalls;
+  /** W as a matrix, zeros where it is pruned. */
+  readonly elements: Float32Array<ArrayBuffer>;
+  readonly random: Random;
+}
+
+const PANEL_SHAPES = [...Object.values(SHAPES), [2, 5, 3], [16, 16, 3]] as const;
+
+/** Every case; `values` makes the kept values. Small integers may be 0 and are kept all the same. */
+export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
+  const cases: WeightCase[] = [];
+  const make = (
+    name: string,
+    keep: Uint8Array,
+    rows: number,
+    cols: number,
+    tiles: number,
+    format: PackedWeight['format'],
+    seed: number,
+  ): void => {
+    const random = new Random(seed);
+    const elements = masked(values === 'integers' ? integers(random, rows * cols) : gaussians(random, rows * cols), keep);
+    const weight = pack('F32', elements, rows, cols, { keep, format });
+    cases.push({ name: `${format} ${name} ${rows}x${cols}`, calls: new WeightCalls(weight, tiles), elements, random });
+  };
+  let seed = 1;
+  for (const [i, [name, mask]] of Object.entries(MASKS).entries()) {
+    const large = i % 2 ? SHAPES.block : SHAPES.blocks;
+    // Both small shapes, and one of the large ones in turn: what breaks at a block does so whatever the mask.
+    for (const [rows, cols, tiles] of [SHAPES.small, SHAPES.odd, large]) {
+      const keep = mask(new Random(seed), rows, cols);
+      make(name, keep, rows, cols, tiles, 'quad', seed);
+      make(name, keep, rows, cols, tiles, 'csr', seed++);
+    }
+  }
+  for (const [rows, cols, tiles] of PANEL_SHAPES) make('', new Uint8Array(rows * cols).fill(1), rows, cols, tiles, 'dense', seed++);
+  return cases;
+}
