@@ -47,6 +47,9 @@ export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
 export { generateIds } from './generate/generate.ts';
 export type { GenerateOptions } from './generate/generate.ts';
 
+export { keepMaskOf } from './sparse/pack.ts';
+export type { CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
+
 // Kernels and errors.
 export { kernelModule } from './kernels/files.ts';
 export { probeFlavour } from './kernels/load.ts';

@@ -70,7 +70,15 @@ export function spmmT(weight: PackedWeight, dy: Float32Array, tokens: number, op
   return product('spmmT', weight, dy, tokens, weight.rows, weight.cols, options);
 }
 
-function product(what: 'spmm' | 'spmmT', weight: PackedWeight, input: Float32Array, tokens: number, from: number, to: number, options: KernelOptions): Float32Array {
+function product(
+  what: 'spmm' | 'spmmT',
+  weight: PackedWeight,
+  input: Float32Array,
+  tokens: number,
+  from: number,
+  to: number,
+  options: KernelOptions,
+): Float32Array {
   checkTokens(what, input, tokens, from);
   const tiles = Math.ceil(tokens / TILE);
   const x: Value = { name: 'x', bytes: tiles * from * 64, kind: 'input' };
@@ -155,13 +163,16 @@ export class LorsLayer {
 
 function checkedFactors(store: ParameterStore, weight: PackedWeight, factors: FactorTensors, scaling: number): Factors {
   const { rank, up, down } = factors;
-  if (up.length !== weight.rows * rank) throw new RangeError(explain('up', `${weight.rows} x ${rank} = ${weight.rows * rank} numbers`, `${up.length}`));
-  if (down.length !== rank * weight.cols) throw new RangeError(explain('down', `${rank} x ${weight.cols} = ${rank * weight.cols} numbers`, `${down.length}`));
+  if (up.length !== weight.rows * rank)
+    throw new RangeError(explain('up', `${weight.rows} x ${rank} = ${weight.rows * rank} numbers`, `${up.length}`));
+  if (down.length !== rank * weight.cols)
+    throw new RangeError(explain('down', `${rank} x ${weight.cols} = ${rank * weight.cols} numbers`, `${down.length}`));
   return addFactors(store, 'layer', weight.cols, weight.rows, scaling, factors);
 }
 
 function checkTokens(what: string, x: Float32Array, tokens: number, features: number): void {
-  if (x.length !== tokens * features) throw new RangeError(explain(what, `${tokens} tokens x ${features} features = ${tokens * features} numbers`, `${x.length}`));
+  if (x.length !== tokens * features)
+    throw new RangeError(explain(what, `${tokens} tokens x ${features} features = ${tokens * features} numbers`, `${x.length}`));
 }
 
 function f32Values(weight: PackedWeight): Float32Array {

@@ -26,7 +26,8 @@ const firstByte = SPECIAL.length;
 
 /** @type {Map<string, number>} */
 const counts = new Map();
-for (const document of stateOfTheUnion().train) for (const word of document.match(SPLIT) ?? []) counts.set(word, (counts.get(word) ?? 0) + 1);
+for (const document of stateOfTheUnion().train)
+  for (const word of document.match(SPLIT) ?? []) counts.set(word, (counts.get(word) ?? 0) + 1);
 const words = [...counts].map(([word, count]) => ({ ids: [...Buffer.from(word)].map((b) => b + firstByte), count }));
 
 /** @type {Map<number, { left: number, right: number, count: number, words: Set<number> }>} */
@@ -69,7 +70,15 @@ while (tokens.length < size) {
   pairs.delete(best.left * 65536 + best.right);
 }
 
-const special = SPECIAL.map((content, id) => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }));
+const special = SPECIAL.map((content, id) => ({
+  id,
+  content,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+  special: true,
+}));
 const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
 mkdirSync(out, { recursive: true });
 const tokenizer = {

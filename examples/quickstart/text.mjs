@@ -9,7 +9,11 @@ const HELD_OUT = 20;
 
 /** @param {string} text */
 function tidy(text) {
-  return text.normalize('NFC').replace(/\r\n?/g, '\n').replace(/[ \t\u00a0]+/g, ' ').trim();
+  return text
+    .normalize('NFC')
+    .replace(/\r\n?/g, '\n')
+    .replace(/[ \t\u00a0]+/g, ' ')
+    .trim();
 }
 
 /**

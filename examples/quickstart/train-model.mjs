@@ -4,7 +4,17 @@
 //   node examples/quickstart/train-model.mjs [OUT_DIR] [STEPS] [MINUTES]     (make-tokenizer.mjs first)
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { BatchStream, Trainer, initializeModel, kernelModule, learningRateAt, loadTokenizer, parseConfig, saveModel, windows } from 'lors-wasm';
+import {
+  BatchStream,
+  Trainer,
+  initializeModel,
+  kernelModule,
+  learningRateAt,
+  loadTokenizer,
+  parseConfig,
+  saveModel,
+  windows,
+} from 'lors-wasm';
 import { stateOfTheUnion } from './text.mjs';
 
 const directory = fileURLToPath(new URL('model', import.meta.url));
@@ -36,7 +46,8 @@ const config = {
 };
 
 const tokenizer = loadTokenizer(directory);
-const encode = (/** @type {string[]} */ documents) => documents.map((text) => ({ ids: Int32Array.from([0, ...tokenizer.encode(text), 1]) }));
+const encode = (/** @type {string[]} */ documents) =>
+  documents.map((text) => ({ ids: Int32Array.from([0, ...tokenizer.encode(text), 1]) }));
 const text = stateOfTheUnion();
 const train = windows(encode(text.train), ROW);
 const valid = windows(encode(text.valid), ROW);
@@ -76,7 +87,9 @@ for (let step = 0; step < steps; step++) {
   tokens += result.tokens;
   if ((step + 1) % 100 === 0) {
     const rate = tokens / ((Date.now() - start) / 1000);
-    console.log(`step ${step + 1}  loss ${result.loss.toFixed(4)}  ${rate.toFixed(0)} tokens/s  ${((Date.now() - start) / 60000).toFixed(1)} min`);
+    console.log(
+      `step ${step + 1}  loss ${result.loss.toFixed(4)}  ${rate.toFixed(0)} tokens/s  ${((Date.now() - start) / 60000).toFixed(1)} min`,
+    );
   }
   if ((step + 1) % 1000 === 0) console.log(`  held out: loss ${validLoss().toFixed(4)}`);
 }

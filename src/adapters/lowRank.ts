@@ -5,7 +5,14 @@ import type { Value } from '../program/value.ts';
 import type { Factors } from './factors.ts';
 
 /** dUp += s dY Z', Z = down X;  dDownT += X U', U = s up' dY. Returns U, which LoRA's dx needs too. */
-export function emitFactorGradients(b: ProgramBuilder, factors: Factors, dy: Value, x: Value, outFeatures: number, inFeatures: number): Value {
+export function emitFactorGradients(
+  b: ProgramBuilder,
+  factors: Factors,
+  dy: Value,
+  x: Value,
+  outFeatures: number,
+  inFeatures: number,
+): Value {
   const { up, downT, padded: rank, scaling } = factors;
   const z = b.activation('down x', rank);
   const u = b.activation("up' dy", rank);

@@ -16,8 +16,10 @@ export class WeightOps {
   constructor(name: string, weight: PackedWeight, values?: Ref) {
     this.weight = weight;
     this.#values = values ?? pinned(`${name} values`, weight.values);
-    if (weight.format === 'quad') this.#structure = { starts: pinned(`${name} starts`, weight.starts), index: pinned(`${name} index`, weight.index) };
-    if (weight.format === 'csr') this.#structure = { rowPtr: pinned(`${name} rows`, weight.rowPtr), index: pinned(`${name} index`, weight.index) };
+    if (weight.format === 'quad')
+      this.#structure = { starts: pinned(`${name} starts`, weight.starts), index: pinned(`${name} index`, weight.index) };
+    if (weight.format === 'csr')
+      this.#structure = { rowPtr: pinned(`${name} rows`, weight.rowPtr), index: pinned(`${name} index`, weight.index) };
   }
 
   /** How many values there are, the padding of dense panels included. */

@@ -1,6 +1,7 @@
 /** Commands from option tables: flags over YAML over the table's defaults. */
 import { readFileSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import type { Command } from 'commander';
+import { Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import { FormatError, explain } from '../core/errors.ts';
 import type { OptionSpec, OptionTable } from '../core/options.ts';
@@ -43,7 +44,9 @@ export function readConfig(path: string, table: OptionTable): Record<string, unk
   try {
     yaml = parseYaml(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new FormatError(`--config ${path}: expected YAML, got: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+    throw new FormatError(`--config ${path}: expected YAML, got: ${error instanceof Error ? error.message : String(error)}.`, {
+      cause: error,
+    });
   }
   if (yaml === null || yaml === undefined) return {};
   if (typeof yaml !== 'object' || Array.isArray(yaml)) throw new FormatError(explain(`--config ${path}`, 'options by name', typeof yaml));
@@ -51,9 +54,19 @@ export function readConfig(path: string, table: OptionTable): Record<string, unk
   for (const [key, value] of Object.entries(yaml)) {
     const name = key.replace(/[-_]([a-z])/g, (_, c: string) => c.toUpperCase());
     const spec = table[name];
-    if (!spec) throw new RangeError(explain(`--config ${path}`, `options named as the flags: ${Object.keys(table).map((n) => flagOf(n).slice(2)).join(', ')}`, key));
+    if (!spec)
+      throw new RangeError(
+        explain(
+          `--config ${path}`,
+          `options named as the flags: ${Object.keys(table)
+            .map((n) => flagOf(n).slice(2))
+            .join(', ')}`,
+          key,
+        ),
+      );
     // YAML reads 2:4 as a text already, and 0.5 as a number where a text is meant.
-    given[name] = typeof value === 'number' && spec.kind === 'text' ? String(value) : typeof value === 'string' ? parseOption(spec.kind, value) : value;
+    given[name] =
+      typeof value === 'number' && spec.kind === 'text' ? String(value) : typeof value === 'string' ? parseOption(spec.kind, value) : value;
   }
   return given;
 }

@@ -20,7 +20,10 @@ export async function runFinetune(given: Options, reporter: Reporter): Promise<v
   process.once('SIGINT', () => abort.abort());
   process.once('SIGTERM', () => abort.abort());
   try {
-    const { interrupted } = await finetune(given as unknown as Parameters<typeof finetune>[0], { onEvent: reporter.event, signal: abort.signal });
+    const { interrupted } = await finetune(given as unknown as Parameters<typeof finetune>[0], {
+      onEvent: reporter.event,
+      signal: abort.signal,
+    });
     if (interrupted) process.exitCode = INTERRUPTED;
   } finally {
     reporter.close();
@@ -44,7 +47,10 @@ function tellModel(model: LlamaModel, given: Options, reporter: Reporter): void 
 
 export function runEvaluate(given: Options, reporter: Reporter): void {
   const { loss, perplexity, tokens } = evaluate(given as unknown as Parameters<typeof evaluate>[0]);
-  reporter.result({ event: 'result', loss, perplexity, tokens }, `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}\n`);
+  reporter.result(
+    { event: 'result', loss, perplexity, tokens },
+    `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}\n`,
+  );
 }
 
 export function runGenerate(given: Options, reporter: Reporter): void {

@@ -6,13 +6,13 @@ import { megabytes } from '../runtime/session.ts';
 
 export interface Reporter {
   /** An event of a run. */
-  event(event: TrainEvent): void;
+  readonly event: (event: TrainEvent) => void;
   /** A result: the object as JSON, or its text. */
-  result(json: object, text: string): void;
+  readonly result: (json: object, text: string) => void;
   /** A piece of a result as it comes; not told in JSON. */
-  piece(text: string): void;
+  readonly piece: (text: string) => void;
   /** Ends the live line. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** JSON lines on standard output; otherwise text there, with a live line where it is a terminal. */

@@ -28,6 +28,11 @@ export class DivergenceError extends Error {
   override name = 'DivergenceError';
 }
 
+/** A value as JSON, for messages; what JSON has no word for is `nothing`. */
+export function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}
+
 /** Joins "what: expected, got" and a hint into one message. */
 export function explain(what: string, expected: string, got: string, hint = ''): string {
   return `${what}: expected ${expected}, got ${got}.${hint ? ` ${hint}` : ''}`;

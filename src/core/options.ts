@@ -1,5 +1,5 @@
 /** Options from a table: kinds, defaults and checks in one place, for the library and the command alike. */
-import { explain } from './errors.ts';
+import { explain, shown } from './errors.ts';
 
 /** How an option is read; a list of strings is a choice. A `list` is comma-separated on the command line. */
 export type OptionKind = 'text' | 'whole' | 'number' | 'flag' | 'list' | 'bytes' | readonly string[];
@@ -35,7 +35,11 @@ type ValueOf<S extends OptionSpec> = S['kind'] extends 'text'
 
 /** Options of a table with every default filled in. */
 export type Resolved<T extends OptionTable> = {
-  readonly [K in keyof T]: T[K]['default'] extends {} ? ValueOf<T[K]> : T[K]['required'] extends true ? ValueOf<T[K]> : ValueOf<T[K]> | undefined;
+  readonly [K in keyof T]: T[K]['default'] extends NonNullable<OptionSpec['default']>
+    ? ValueOf<T[K]>
+    : T[K]['required'] extends true
+      ? ValueOf<T[K]>
+      : ValueOf<T[K]> | undefined;
 };
 
 /** Options of a table as a caller gives them. */
@@ -65,8 +69,7 @@ export function resolveOptions<T extends OptionTable>(table: T, given: Readonly<
 function checked(name: string, spec: OptionSpec, value: unknown): unknown {
   const { kind } = spec;
   const wrong = (expected: string): never => {
-    const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
-    throw new RangeError(explain(flagOf(name), expected, text));
+    throw new RangeError(explain(flagOf(name), expected, typeof value === 'string' ? value : shown(value)));
   };
   if (kind === 'text') return typeof value === 'string' && value !== '' ? value : wrong('a text');
   if (kind === 'flag') return typeof value === 'boolean' ? value : wrong('true or false');

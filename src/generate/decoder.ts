@@ -29,7 +29,11 @@ export class Decoder {
     this.#logits = { name: 'logits', bytes: vocabSize * 64, kind: 'output' };
     this.#slots = { name: 'cache slots', bytes: tiles * 64, kind: 'input' };
     const cache = (name: string): Value => ({ name, bytes: cacheTiles * kvHeads * headDim * 64, kind: 'state' });
-    const caches = Array.from({ length: layers }, (_, i): KeyValueCache => ({ k: cache(`keys ${i}`), v: cache(`values ${i}`), slots: this.#slots }));
+    const caches = Array.from({ length: layers }, (_, i): KeyValueCache => ({
+      k: cache(`keys ${i}`),
+      v: cache(`values ${i}`),
+      slots: this.#slots,
+    }));
     this.#session = new Session([this.#compiled.logits(this.#logits, caches)], { module });
   }
 

@@ -21,7 +21,8 @@ export function* generateIds(model: LlamaModel, prompt: readonly number[], optio
   checkSampling(options);
   const { maxPositions, eosIds } = model.config;
   if (prompt.length === 0) throw new RangeError('prompt: expected at least one token, got none. A model without a BOS token needs text.');
-  if (prompt.length >= maxPositions) throw new RangeError(explain('prompt', `fewer tokens than the model's ${maxPositions} positions`, `${prompt.length}`));
+  if (prompt.length >= maxPositions)
+    throw new RangeError(explain('prompt', `fewer tokens than the model's ${maxPositions} positions`, `${prompt.length}`));
   const stop = new Set(options.stopIds ?? eosIds);
   const random = new Random(options.seed);
   const limit = Math.min(options.maxTokens, maxPositions - prompt.length);

@@ -10,7 +10,7 @@ import type { Adapter, AdapterConfig, AdapterMethod, AdapterModule } from '../ad
 import { ADAPTER_METHODS } from '../adapters/adapter.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { DTYPE_BYTES, decodeWeights } from '../core/dtypes.ts';
-import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
+import { FormatError, UnsupportedError, explain, shown } from '../core/errors.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { readJsonObject } from './json.ts';
 import type { SafetensorsFile } from './safetensors.ts';
@@ -63,10 +63,14 @@ export function loadAdapter(directory: string): Adapter {
   const modules = new Map<string, AdapterModule>();
   for (const name of file.tensors.keys()) {
     const match = /^base_model\.model\.(.+)\.lora_([AB])(?:\.default)?\.weight$/.exec(name);
-    if (!match) throw new UnsupportedError(explain(`${directory}: ${name}`, `tensors named ${PREFIX}<module>.lora_A.weight or .lora_B.weight`, 'another name'));
+    if (!match)
+      throw new UnsupportedError(
+        explain(`${directory}: ${name}`, `tensors named ${PREFIX}<module>.lora_A.weight or .lora_B.weight`, 'another name'),
+      );
     const [, module, letter] = match as unknown as [string, string, string];
     if (letter === 'A') modules.set(module, readModule(file, directory, module, name, config.rank));
-    else if (!file.tensors.has(name.replace('lora_B', 'lora_A'))) throw new FormatError(explain(`${directory}: ${module}`, 'lora_A beside lora_B', 'no lora_A'));
+    else if (!file.tensors.has(name.replace('lora_B', 'lora_A')))
+      throw new FormatError(explain(`${directory}: ${module}`, 'lora_A beside lora_B', 'no lora_A'));
   }
   if (modules.size === 0) throw new FormatError(explain(join(directory, WEIGHTS), 'factors of at least one module', 'none'));
   return { config, modules };
@@ -74,7 +78,7 @@ export function loadAdapter(directory: string): Adapter {
 
 function readConfig(json: Record<string, unknown>, path: string): AdapterConfig {
   const type = json['peft_type'];
-  if (type !== 'LORA' && type !== 'LORS') throw new UnsupportedError(explain(`${path}: peft_type`, 'LORA or LORS', JSON.stringify(type) ?? 'none'));
+  if (type !== 'LORA' && type !== 'LORS') throw new UnsupportedError(explain(`${path}: peft_type`, 'LORA or LORS', shown(type)));
   const plain: readonly (readonly [name: string, allowed: boolean])[] = [
     ['use_dora', !json['use_dora']],
     ['fan_in_fan_out', !json['fan_in_fan_out']],
@@ -88,10 +92,12 @@ function readConfig(json: Record<string, unknown>, path: string): AdapterConfig 
   }
   const rule = (json['lors'] ?? {}) as Record<string, unknown>;
   const method = (type === 'LORA' ? 'lora' : rule['method']) as AdapterMethod;
-  if (!ADAPTER_METHODS.includes(method)) throw new UnsupportedError(explain(`${path}: lors.method`, ADAPTER_METHODS.join(', '), JSON.stringify(method)));
+  if (!ADAPTER_METHODS.includes(method))
+    throw new UnsupportedError(explain(`${path}: lors.method`, ADAPTER_METHODS.join(', '), JSON.stringify(method)));
   const rank = json['r'];
   const alpha = json['lora_alpha'];
-  if (typeof rank !== 'number' || !Number.isInteger(rank) || rank < 1) throw new FormatError(explain(`${path}: r`, 'a rank of at least 1', JSON.stringify(rank)));
+  if (typeof rank !== 'number' || !Number.isInteger(rank) || rank < 1)
+    throw new FormatError(explain(`${path}: r`, 'a rank of at least 1', JSON.stringify(rank)));
   if (typeof alpha !== 'number') throw new FormatError(explain(`${path}: lora_alpha`, 'a number', JSON.stringify(alpha)));
   const targets = json['target_modules'];
   const fingerprint = rule['pattern_fingerprint'];
@@ -117,9 +123,20 @@ function readModule(file: SafetensorsFile, directory: string, module: string, na
   if (!b) throw new FormatError(explain(`${directory}: ${module}`, 'lora_B beside lora_A', 'no lora_B'));
   const [rows, inFeatures] = a.shape;
   const [outFeatures, cols] = b.shape;
-  if (a.shape.length !== 2 || b.shape.length !== 2 || rows !== rank || cols !== rank || inFeatures === undefined || outFeatures === undefined) {
+  if (
+    a.shape.length !== 2 ||
+    b.shape.length !== 2 ||
+    rows !== rank ||
+    cols !== rank ||
+    inFeatures === undefined ||
+    outFeatures === undefined
+  ) {
     throw new FormatError(
-      explain(`${directory}: ${module}`, `lora_A [${rank}, in] and lora_B [out, ${rank}]`, `[${a.shape.join(', ')}] and [${b.shape.join(', ')}]`),
+      explain(
+        `${directory}: ${module}`,
+        `lora_A [${rank}, in] and lora_B [out, ${rank}]`,
+        `[${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+      ),
     );
   }
   return { rank, inFeatures, outFeatures, down: floats(file, directory, nameA), up: floats(file, directory, nameB) };

@@ -102,9 +102,6 @@ export function writeFileAtomic(path: string, parts: Iterable<string | Uint8Arra
  * @throws {OutputError} where it holds something, is a file, or cannot be written
  */
 export function createOutputDirectory(path: string, existing: 'refuse' | 'allow'): void {
-  if (existing !== 'refuse' && existing !== 'allow') {
-    throw new RangeError(explain('existing', "'refuse' or 'allow'", JSON.stringify(existing)));
-  }
   // Both calls can fail for want of a permission, and should: before the hours of work, not after.
   const entries = attempt(path, () => {
     fs.mkdirSync(path, { recursive: true });
@@ -154,7 +151,10 @@ export function stageDirectory(path: string): Stage {
   const temporary = siblingOf(path, 'tmp');
   attempt(path, () => fs.mkdirSync(dirname(path), { recursive: true }));
   return makeStage(path, temporary, () => {
-    if (!fs.existsSync(path)) return fs.renameSync(temporary, path);
+    if (!fs.existsSync(path)) {
+      fs.renameSync(temporary, path);
+      return;
+    }
     const old = siblingOf(path, 'old');
     fs.renameSync(path, old);
     try {

@@ -22,7 +22,12 @@ export function checkTokenizer(model: LlamaModel, tokenizer: Tokenizer): void {
   const { vocabSize } = model.config;
   if (tokenizer.vocabSize > vocabSize) {
     throw new FormatError(
-      explain(`${tokenizer.name}: tokenizer`, `a vocabulary of at most ${vocabSize}, the rows of the embedding`, `${tokenizer.vocabSize}`, 'Does it belong to this model?'),
+      explain(
+        `${tokenizer.name}: tokenizer`,
+        `a vocabulary of at most ${vocabSize}, the rows of the embedding`,
+        `${tokenizer.vocabSize}`,
+        'Does it belong to this model?',
+      ),
     );
   }
 }

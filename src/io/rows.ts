@@ -1,5 +1,5 @@
 /** Rows of training data, and their kinds. */
-import { FormatError, explain } from '../core/errors.ts';
+import { FormatError, explain, shown } from '../core/errors.ts';
 import type { Message } from './tokenizer.ts';
 
 export type Row =
@@ -23,7 +23,7 @@ export function parseJsonl(text: string, where: string): Row[] {
       throw new FormatError(`${at}: not JSON: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
     }
     const found = shapeOf(json);
-    if (!found) throw new FormatError(explain(at, KINDS, Object.keys((json ?? {}) as object).join(', ') || JSON.stringify(json)));
+    if (!found) throw new FormatError(explain(at, KINDS, Object.keys(json ?? {}).join(', ') || JSON.stringify(json)));
     shape ??= found;
     if (found !== shape) throw new FormatError(explain(at, `rows of one kind, ${shape} like the first`, found));
     rows.push(rowOf(json as Record<string, unknown>, found, at));
@@ -43,7 +43,7 @@ function rowOf(json: Record<string, unknown>, shape: string, at: string): Row {
   const string = (name: string): string => {
     const value = json[name];
     if (typeof value === 'string') return value;
-    throw new FormatError(explain(`${at}: ${name}`, 'a string', JSON.stringify(value) ?? 'nothing'));
+    throw new FormatError(explain(`${at}: ${name}`, 'a string', shown(value)));
   };
   if (shape === 'text') return { kind: 'text', text: string('text') };
   if (shape === 'prompt and completion') return { kind: 'completion', prompt: string('prompt'), completion: string('completion') };
@@ -52,10 +52,12 @@ function rowOf(json: Record<string, unknown>, shape: string, at: string): Row {
     return { kind: 'completion', prompt: alpacaPrompt(string('instruction'), input), completion: string('output') };
   }
   const messages = json['messages'];
-  if (!Array.isArray(messages) || messages.length === 0) throw new FormatError(explain(`${at}: messages`, 'a list of {role, content}', JSON.stringify(messages)));
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new FormatError(explain(`${at}: messages`, 'a list of {role, content}', JSON.stringify(messages)));
   for (const message of messages as unknown[]) {
     const { role, content } = (message ?? {}) as Record<string, unknown>;
-    if (typeof role !== 'string' || typeof content !== 'string') throw new FormatError(explain(`${at}: messages`, '{role, content}, both strings', JSON.stringify(message)));
+    if (typeof role !== 'string' || typeof content !== 'string')
+      throw new FormatError(explain(`${at}: messages`, '{role, content}, both strings', JSON.stringify(message)));
   }
   return { kind: 'messages', messages: messages as Message[], ...('tools' in json && { tools: json['tools'] }) };
 }

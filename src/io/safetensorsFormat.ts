@@ -2,7 +2,7 @@
  * The safetensors format on bytes, without files: u64 little-endian header length, a JSON header, the tensors.
  * Every promise of https://github.com/huggingface/safetensors#format is checked before a tensor can be read.
  */
-import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
+import { FormatError, UnsupportedError, explain, shown } from '../core/errors.ts';
 import type { TensorInfo, TensorSource } from '../core/tensorSource.ts';
 import { decodeUtf8, describeJson, isJsonObject, parseJsonObject } from './jsonObject.ts';
 
@@ -133,14 +133,13 @@ function parseEntry(value: unknown, where: string): TensorEntry {
     throw new UnsupportedError(explain(`${where}: dtype`, `one of ${Object.keys(ELEMENT_BYTES).join(', ')}`, dtype));
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) {
-    throw new FormatError(explain(`${where}: shape`, 'a list of whole numbers', JSON.stringify(shape) ?? 'nothing'));
+    throw new FormatError(explain(`${where}: shape`, 'a list of whole numbers', shown(shape)));
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount) || offsets[0]! > offsets[1]!) {
-    const got = JSON.stringify(offsets) ?? 'nothing';
-    throw new FormatError(explain(`${where}: data_offsets`, '[begin, end] with begin <= end', got));
+    throw new FormatError(explain(`${where}: data_offsets`, '[begin, end] with begin <= end', shown(offsets)));
   }
   const [begin, end] = offsets as [number, number];
-  const entry: TensorEntry = { dtype: dtype as TensorDtype, shape: shape as number[], begin, end };
+  const entry: TensorEntry = { dtype: dtype as TensorDtype, shape: shape, begin, end };
   const bytes = tensorBytes(dtype, entry.shape);
   if (!Number.isSafeInteger(bytes)) {
     throw new FormatError(explain(`${where}: shape`, 'a size below 2^53 bytes', JSON.stringify(shape)));

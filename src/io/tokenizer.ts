@@ -27,16 +27,27 @@ export interface Tokenizer {
   renderChat(messages: readonly Message[], options: { readonly addGenerationPrompt: boolean; readonly tools?: unknown }): string;
 }
 
+/** What is used of the library; its declarations do not resolve from an ES module. */
+interface Inner {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  token_to_id(token: string): number | undefined;
+}
+type InnerConstructor = new (tokenizer: object, config: object) => Inner;
+
 /** Loads the tokenizer of a model directory. Throws FormatError. */
 export function loadTokenizer(directory: string): Tokenizer {
   const json = readJsonObject(join(directory, 'tokenizer.json'));
   const configPath = join(directory, 'tokenizer_config.json');
   const config = existsSync(configPath) ? readJsonObject(configPath) : {};
-  let inner: HfTokenizer;
+  let inner: Inner;
   try {
-    inner = new HfTokenizer(json, config);
+    inner = new (HfTokenizer as unknown as InnerConstructor)(json, config);
   } catch (error) {
-    throw new FormatError(`${join(directory, 'tokenizer.json')}: expected a tokenizer, got one that cannot be built: ${messageOf(error)}.`, { cause: error });
+    throw new FormatError(
+      `${join(directory, 'tokenizer.json')}: expected a tokenizer, got one that cannot be built: ${messageOf(error)}.`,
+      { cause: error },
+    );
   }
   const special = (name: 'bos_token' | 'eos_token'): { text: string; id: number } | undefined => {
     const value = config[name];
@@ -58,13 +69,28 @@ export function loadTokenizer(directory: string): Tokenizer {
     decode: (ids) => (ids.length === 0 ? '' : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
     renderChat: (messages, { addGenerationPrompt, tools }) => {
       if (template === undefined) {
-        throw new UnsupportedError(explain(`${directory}: chat template`, 'one in tokenizer_config.json or chat_template.jinja', 'none', 'Use rows of {prompt, completion} or {text} with this model.'));
+        throw new UnsupportedError(
+          explain(
+            `${directory}: chat template`,
+            'one in tokenizer_config.json or chat_template.jinja',
+            'none',
+            'Use rows of {prompt, completion} or {text} with this model.',
+          ),
+        );
       }
       try {
-        const variables = { messages, tools, add_generation_prompt: addGenerationPrompt, bos_token: bos?.text ?? '', eos_token: eos?.text ?? '' };
+        const variables = {
+          messages,
+          tools,
+          add_generation_prompt: addGenerationPrompt,
+          bos_token: bos?.text ?? '',
+          eos_token: eos?.text ?? '',
+        };
         return new Template(template).render(variables);
       } catch (error) {
-        throw new FormatError(`${directory}: chat template: expected it to accept the messages, got: ${messageOf(error)}.`, { cause: error });
+        throw new FormatError(`${directory}: chat template: expected it to accept the messages, got: ${messageOf(error)}.`, {
+          cause: error,
+        });
       }
     },
   };

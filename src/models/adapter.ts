@@ -21,17 +21,25 @@ export function checkAdapter(model: LlamaModel, adapter: Adapter): void {
   const hint = `It was trained on ${baseModel || 'an unnamed model'}.`;
   for (const [name, { inFeatures, outFeatures }] of adapter.modules) {
     const weight = model.linears.get(name);
-    if (!weight) throw new FormatError(explain(`adapter for another model: ${name}`, `a module of ${model.name}`, 'none of that name', hint));
+    if (!weight)
+      throw new FormatError(explain(`adapter for another model: ${name}`, `a module of ${model.name}`, 'none of that name', hint));
     if (weight.rows !== outFeatures || weight.cols !== inFeatures) {
       throw new FormatError(
-        explain(`adapter for another model: ${name}`, `factors for ${weight.rows} x ${weight.cols}`, `${outFeatures} x ${inFeatures}`, hint),
+        explain(
+          `adapter for another model: ${name}`,
+          `factors for ${weight.rows} x ${weight.cols}`,
+          `${outFeatures} x ${inFeatures}`,
+          hint,
+        ),
       );
     }
   }
   if (method === 'lora' || expected === undefined) return;
   const got = patternFingerprint(model);
   if (got !== expected) {
-    throw new FormatError(explain('adapter for another model', `the mask that it was trained in (${expected})`, `${got} in ${model.name}`, hint));
+    throw new FormatError(
+      explain('adapter for another model', `the mask that it was trained in (${expected})`, `${got} in ${model.name}`, hint),
+    );
   }
 }
 
@@ -56,9 +64,17 @@ export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAsse
   const linears = new Map<string, PackedWeight>();
   for (const [name, factors] of adapter.modules) {
     const sparse = model.linears.get(name)!;
-    const weight = method === 'lora' ? pack(sparse.dtype, unpack(sparse, sparse.values), sparse.rows, sparse.cols, { format: 'dense' }) : sparse;
+    const weight =
+      method === 'lora' ? pack(sparse.dtype, unpack(sparse, sparse.values), sparse.rows, sparse.cols, { format: 'dense' }) : sparse;
     const store = new ParameterStore();
-    const { up, downT, padded, scaling } = addFactors(store, name, weight.cols, weight.rows, scalingOf(alpha, factors.rank, rslora), factors);
+    const { up, downT, padded, scaling } = addFactors(
+      store,
+      name,
+      weight.cols,
+      weight.rows,
+      scalingOf(alpha, factors.rank, rslora),
+      factors,
+    );
     const b = new ProgramBuilder('merge', 0);
     const merged = new WeightOps(name, weight).merged(b, up.value, downT.value, padded, scaling);
     const session = new Session([b.finish()], { module });

@@ -66,7 +66,8 @@ export function writeBatch(session: Session, inputs: BatchInputs, sequences: rea
   const capacity = inputs.ids.bytes / 4;
   const tokens = sequences.reduce((n, s) => n + inputTokens(s), 0);
   if (tokens > capacity) throw new RangeError(`batch: expected at most ${capacity} tokens, got ${tokens}.`);
-  const has = (value: BatchInputs[keyof BatchInputs]): Uint32Array => (session.has(value) ? session.words(value) : new Uint32Array(capacity));
+  const has = (value: BatchInputs[keyof BatchInputs]): Uint32Array =>
+    session.has(value) ? session.words(value) : new Uint32Array(capacity);
   const ids = has(inputs.ids).fill(0);
   const positions = has(inputs.positions).fill(0);
   const first = has(inputs.first);
@@ -95,5 +96,7 @@ export function writeBatch(session: Session, inputs: BatchInputs, sequences: rea
 
 function inVocabulary(id: number, vocabulary: number): number {
   if (id >= 0 && id < vocabulary) return id;
-  throw new RangeError(`batch: expected token ids below the vocabulary of ${vocabulary}, got ${id}. Do the tokenizer and the model belong together?`);
+  throw new RangeError(
+    `batch: expected token ids below the vocabulary of ${vocabulary}, got ${id}. Do the tokenizer and the model belong together?`,
+  );
 }

@@ -1,5 +1,5 @@
 /** config.json of a Hugging Face Llama, checked: what is not supported is named and refused, never guessed. */
-import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
+import { FormatError, UnsupportedError, explain, shown } from '../core/errors.ts';
 
 /** Llama 3's scaling of rotary frequencies (`rope_type: llama3`). */
 export interface Llama3Scaling {
@@ -38,7 +38,7 @@ export function parseConfig(json: unknown, where: string): LlamaConfig {
   const whole = (name: string, fallback?: number): number => {
     const value = c[name] ?? fallback;
     if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-    throw new FormatError(explain(`${where}: ${name}`, 'a positive whole number', JSON.stringify(value)));
+    throw new FormatError(explain(`${where}: ${name}`, 'a positive whole number', shown(value)));
   };
   const hiddenSize = whole('hidden_size');
   const heads = whole('num_attention_heads');
@@ -87,9 +87,9 @@ function ropeOf(c: Record<string, unknown>, where: string): { theta: number; sca
 
 function positive(value: unknown, what: string): number {
   if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
-  throw new FormatError(explain(what, 'a positive number', JSON.stringify(value)));
+  throw new FormatError(explain(what, 'a positive number', shown(value)));
 }
 
 function refuse(where: string, name: string, got: unknown, expected: string, supported: boolean): void {
-  if (!supported) throw new UnsupportedError(explain(`${where}: ${name}`, expected, JSON.stringify(got) ?? 'nothing', 'This package runs Llama models only.'));
+  if (!supported) throw new UnsupportedError(explain(`${where}: ${name}`, expected, shown(got), 'This package runs Llama models only.'));
 }

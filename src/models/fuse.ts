@@ -25,7 +25,12 @@ function smallest(dtype: WeightDtype): number {
 /** The same model with other values; what is not given stays as it is. */
 export function withValues(
   model: LlamaModel,
-  values: { linears?: ReadonlyMap<string, PackedWeight>; gains?: LlamaModel['gains']; embedding?: DenseWeight; head?: DenseWeight | undefined },
+  values: {
+    linears?: ReadonlyMap<string, PackedWeight>;
+    gains?: LlamaModel['gains'];
+    embedding?: DenseWeight;
+    head?: DenseWeight | undefined;
+  },
 ): LlamaModel {
   return { ...model, ...values, linears: new Map([...model.linears, ...(values.linears ?? [])]) };
 }

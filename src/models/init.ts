@@ -13,7 +13,12 @@ const SPREAD = 0.02;
 export function initializeModel(config: LlamaConfig, seed: number): LlamaModel {
   const random = new Random(seed);
   const matrix = (rows: number, cols: number, spread: number): DenseWeight =>
-    packDense('F32', Float32Array.from({ length: rows * cols }, () => random.normal() * spread), rows, cols);
+    packDense(
+      'F32',
+      Float32Array.from({ length: rows * cols }, () => random.normal() * spread),
+      rows,
+      cols,
+    );
   const gains = new Map<string, Gain>();
   const gain = (name: string): void => void gains.set(name, { dtype: 'F32', values: new Float32Array(config.hiddenSize).fill(1) });
   const embedding = matrix(config.vocabSize, config.hiddenSize, SPREAD);

@@ -92,7 +92,12 @@ export class CompiledLlama {
       return new Norm(name, everything ? everything.plain.add(name, gain.length, () => gain) : gain, gain.length, config.rmsNormEps);
     };
     this.#blocks = Array.from({ length: config.layers }, (_, layer) => {
-      const [q_proj, k_proj, v_proj, o_proj] = [linear(layer, 'q_proj'), linear(layer, 'k_proj'), linear(layer, 'v_proj'), linear(layer, 'o_proj')];
+      const [q_proj, k_proj, v_proj, o_proj] = [
+        linear(layer, 'q_proj'),
+        linear(layer, 'k_proj'),
+        linear(layer, 'v_proj'),
+        linear(layer, 'o_proj'),
+      ];
       const [gate_proj, up_proj, down_proj] = [linear(layer, 'gate_proj'), linear(layer, 'up_proj'), linear(layer, 'down_proj')];
       return new Block(
         norm(normName(layer, 'input_layernorm')),
@@ -182,7 +187,14 @@ export class CompiledLlama {
     const half = this.#model.config.headDim / 2;
     const cos = b.activation('cos', half);
     const sin = b.activation('sin', half);
-    b.emit('ropeAngles', perTile(), { cos, sin, cosTable: this.#cosTable, sinTable: this.#sinTable, positions: this.inputs.positions, half });
+    b.emit('ropeAngles', perTile(), {
+      cos,
+      sin,
+      cosTable: this.#cosTable,
+      sinTable: this.#sinTable,
+      positions: this.inputs.positions,
+      half,
+    });
     return { inputs: this.inputs, cos, sin };
   }
 

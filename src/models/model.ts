@@ -76,7 +76,12 @@ function readWeight(source: TensorSource, module: string, shape: readonly number
   }
   if (info.shape.length !== shape.length || info.shape.some((n, i) => n !== shape[i])) {
     throw new FormatError(
-      explain(`${source.name}: ${name}`, `shape [${shape.join(', ')}] from config.json`, `[${info.shape.join(', ')}]`, 'Does config.json belong to these weights?'),
+      explain(
+        `${source.name}: ${name}`,
+        `shape [${shape.join(', ')}] from config.json`,
+        `[${info.shape.join(', ')}]`,
+        'Does config.json belong to these weights?',
+      ),
     );
   }
   const bytes = source.read(name);

@@ -28,7 +28,12 @@ export class Head {
   /** Losses of labelled tokens, compact: [label tiles][16]. */
   losses(b: ProgramBuilder, losses: Value, x: Value): void {
     this.#chunks(b, x, (skip, units, _labelled, logits) => {
-      b.emit('crossEntropy', units, { loss: at(losses, skip * 64), logits, labels: at(this.#inputs.labels, skip * 64), V: this.#table.vocabulary });
+      b.emit('crossEntropy', units, {
+        loss: at(losses, skip * 64),
+        logits,
+        labels: at(this.#inputs.labels, skip * 64),
+        V: this.#table.vocabulary,
+      });
     });
   }
 
@@ -56,7 +61,11 @@ export class Head {
     this.#chunk(b, x, 0, 1, logits);
   }
 
-  #chunks(b: ProgramBuilder, x: Value, each: (skip: number, units: ReturnType<typeof perLabelTile>, labelled: Value, logits: Value) => void): void {
+  #chunks(
+    b: ProgramBuilder,
+    x: Value,
+    each: (skip: number, units: ReturnType<typeof perLabelTile>, labelled: Value, logits: Value) => void,
+  ): void {
     for (let skip = 0; skip < b.tiles; skip += CHUNK_TILES) {
       const most = Math.min(CHUNK_TILES, b.tiles - skip);
       const logits = b.activation('logits', this.#table.vocabulary, most);

@@ -26,7 +26,8 @@ export function lifetimes(program: Program): Map<Value, { first: number; last: n
       if (value.kind !== 'activation') continue;
       const span = live.get(value);
       if (span) span.last = i;
-      else if (read && !writes(op, value)) throw new Error(`${program.name} op ${i} ${op.kernel} (${op.label}): reads ${value.name} before anything writes it.`);
+      else if (read && !writes(op, value))
+        throw new Error(`${program.name} op ${i} ${op.kernel} (${op.label}): reads ${value.name} before anything writes it.`);
       else live.set(value, { first: i, last: i });
     }
   });

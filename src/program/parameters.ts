@@ -31,9 +31,11 @@ export class ParameterRun {
   constructor(name: string, decayed: boolean) {
     this.decayed = decayed;
     const values: GrowingValue = { name: `${name} parameters`, bytes: 0, kind: 'parameter', source: () => this.#start() };
-    const others = (['gradients', 'first moments', 'second moments'] as const).map(
-      (what): GrowingValue => ({ name: `${name} ${what}`, bytes: 0, kind: what === 'gradients' ? 'gradient' : 'state' }),
-    );
+    const others = (['gradients', 'first moments', 'second moments'] as const).map((what): GrowingValue => ({
+      name: `${name} ${what}`,
+      bytes: 0,
+      kind: what === 'gradients' ? 'gradient' : 'state',
+    }));
     this.#all = [values, ...others];
     this.values = values;
     [this.gradients, this.firstMoments, this.secondMoments] = others as [Value, Value, Value];

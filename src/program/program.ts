@@ -51,7 +51,11 @@ export interface Program {
 }
 
 type Fields<S> = {
-  [P in keyof S as S[P] extends 'tiles' | 'tokens' | 'scratch' ? never : P]: S[P] extends 'n' ? number : S[P] extends 'init' | 'maybe' ? Ref | 0 : Ref;
+  [P in keyof S as S[P] extends 'tiles' | 'tokens' | 'scratch' ? never : P]: S[P] extends 'n'
+    ? number
+    : S[P] extends 'init' | 'maybe'
+      ? Ref | 0
+      : Ref;
 } & { [P in keyof S as S[P] extends 'tiles' ? P : never]?: Exclude<Units, number> };
 
 /** The named arguments of a kernel's op. A kernel that sums over tiles sums over all there are unless `tiles` says fewer. */
@@ -91,7 +95,7 @@ export class ProgramBuilder {
 
   /** Appends an op. */
   emit<K extends KernelName>(kernel: K, units: Units, args: ArgumentsOf<K>): void {
-    this.#ops.push({ kernel, units, args: args as Op['args'], label: this.#scope });
+    this.#ops.push({ kernel, units, args: args, label: this.#scope });
   }
 
   finish(): Program {

@@ -8,7 +8,14 @@ export function selectKept(scores: Float64Array, rows: number, cols: number, spa
   if (sparsity.kind === 'n:m') {
     const { keep: n, group } = sparsity;
     if (cols % group) {
-      throw new RangeError(explain(`${name}: inputs`, `a multiple of ${group}, the group of ${n}:${group}`, `${cols}`, 'Choose a smaller group, or a share such as 0.5.'));
+      throw new RangeError(
+        explain(
+          `${name}: inputs`,
+          `a multiple of ${group}, the group of ${n}:${group}`,
+          `${cols}`,
+          'Choose a smaller group, or a share such as 0.5.',
+        ),
+      );
     }
     for (let at = 0; at < keep.length; at += group) keepHighest(scores, keep, at, group, n);
   } else {

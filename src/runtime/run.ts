@@ -27,7 +27,9 @@ export function run(steps: readonly Step[], kernels: Kernels, counts: Counts, wa
       for (const { position, value } of step.late) {
         args[position] = value === 'tokens' ? counts.tokens : value === 'scratch' ? scratch : unitsIn(value, counts);
       }
-      (kernels[step.kernel] as (...args: number[]) => void)(...args, begin, end);
+      // Kernels differ in how many numbers they take; the encoder has matched them to the signatures.
+      const kernel: (...args: number[]) => void = kernels[step.kernel];
+      kernel(...args, begin, end);
     }
     barrier();
   }

@@ -64,7 +64,8 @@ export class Session {
       run(steps.slice(i, i + 1), this.#kernels, counts, { me: 0, workers: 1, scratch: this.layout.scratch, barrier: () => undefined });
       const op = program.ops[i]!;
       for (const { value, written } of touched(op)) {
-        if (written && value.kind === 'activation' && !this.floats(value).every(Number.isFinite)) return `op ${i} ${op.kernel} (${op.label})`;
+        if (written && value.kind === 'activation' && !this.floats(value).every(Number.isFinite))
+          return `op ${i} ${op.kernel} (${op.label})`;
       }
     }
     return undefined;

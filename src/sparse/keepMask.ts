@@ -11,7 +11,18 @@ export function nonZeros(dtype: WeightDtype, elements: WeightArray): Uint8Array 
 
 /** N:M masks that people prune to, the strictest first: a 1:4 mask is also a valid 2:4 one. */
 const KNOWN: readonly (readonly [keep: number, group: number])[] = [
-  [1, 16], [1, 8], [2, 16], [1, 4], [2, 8], [4, 16], [1, 2], [2, 4], [4, 8], [8, 16], [3, 4], [6, 8],
+  [1, 16],
+  [1, 8],
+  [2, 16],
+  [1, 4],
+  [2, 8],
+  [4, 16],
+  [1, 2],
+  [2, 4],
+  [4, 8],
+  [8, 16],
+  [3, 4],
+  [6, 8],
 ];
 
 /**

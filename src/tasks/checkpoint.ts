@@ -39,7 +39,9 @@ export function saveRun(out: string, state: RunState, alsoWrite: (directory: str
       })),
     );
     const { cursor, identity, pendingLosses } = state;
-    writeFileAtomic(join(staging.path, STATE), [`${JSON.stringify({ global_step: step, epoch: cursor.epoch, cursor, pendingLosses, identity }, null, 2)}\n`]);
+    writeFileAtomic(join(staging.path, STATE), [
+      `${JSON.stringify({ global_step: step, epoch: cursor.epoch, cursor, pendingLosses, identity }, null, 2)}\n`,
+    ]);
     alsoWrite(staging.path);
     staging.commit();
   } catch (error) {
@@ -63,7 +65,9 @@ export function loadRun(path: string, identity: RunState['identity']): RunState 
   const was = (json['identity'] ?? {}) as Record<string, unknown>;
   for (const [name, value] of Object.entries(identity)) {
     if (JSON.stringify(was[name]) !== JSON.stringify(value)) {
-      throw new FormatError(explain(`--resume ${path}: ${name}`, `${JSON.stringify(was[name])} as in the interrupted run`, JSON.stringify(value)));
+      throw new FormatError(
+        explain(`--resume ${path}: ${name}`, `${JSON.stringify(was[name])} as in the interrupted run`, JSON.stringify(value)),
+      );
     }
   }
   const file = openSafetensors(join(path, TENSORS));

@@ -16,7 +16,11 @@ export const EVALUATE_OPTIONS = {
   adapter: { kind: 'text', help: 'adapter directory' },
   maxSeqLength: { kind: 'whole', default: 512, least: 2, help: 'tokens of a window; longer documents are cut' },
   maskPrompt: { kind: 'flag', default: false, help: 'count completions and answers only' },
-  separator: { kind: ['file', 'blank-lines'], default: 'file', help: 'a .txt is one document, or one for each run of lines between blank ones' },
+  separator: {
+    kind: ['file', 'blank-lines'],
+    default: 'file',
+    help: 'a .txt is one document, or one for each run of lines between blank ones',
+  },
   kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
 } as const satisfies OptionTable;
 

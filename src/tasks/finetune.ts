@@ -152,7 +152,8 @@ class Run {
         tokens = 0;
         since = now;
       }
-      if (this.#prepared.valid.length > 0 && (step === steps || (stepsPerEval > 0 && step % stepsPerEval === 0))) perplexity = this.#evaluate();
+      if (this.#prepared.valid.length > 0 && (step === steps || (stepsPerEval > 0 && step % stepsPerEval === 0)))
+        perplexity = this.#evaluate();
       if (saveEvery > 0 && step % saveEvery === 0 && step < steps) this.#save();
       // Lets timers, signals and whoever shares this thread have their turn.
       await new Promise((resolve) => setImmediate(resolve));
@@ -161,7 +162,15 @@ class Run {
     const interrupted = step < steps;
     this.#save();
     if (!interrupted) this.#saveResult(this.#settings.out);
-    this.#tell({ event: 'done', step, steps, out: this.#settings.out, interrupted, seconds: (performance.now() - began) / 1000, peakBytes: peakBytes() });
+    this.#tell({
+      event: 'done',
+      step,
+      steps,
+      out: this.#settings.out,
+      interrupted,
+      seconds: (performance.now() - began) / 1000,
+      peakBytes: peakBytes(),
+    });
     return { out: this.#settings.out, steps: step, interrupted, perplexity };
   }
 
@@ -171,7 +180,9 @@ class Run {
     } catch (error) {
       if (!(error instanceof DivergenceError)) throw error;
       const kept = this.#saved ?? this.#settings.resume;
-      throw new DivergenceError(`${error.message} ${kept === undefined ? 'No checkpoint had been saved yet.' : `The last good checkpoint is ${kept}.`}`);
+      throw new DivergenceError(
+        `${error.message} ${kept === undefined ? 'No checkpoint had been saved yet.' : `The last good checkpoint is ${kept}.`}`,
+      );
     }
   }
 
@@ -238,7 +249,10 @@ class Run {
     if (!existsSync(this.#log)) return;
     const lines = readFileSync(this.#log, 'utf8').split('\n').filter(Boolean);
     const kept = lines.filter((line) => (JSON.parse(line) as { step: number }).step <= this.#firstStep);
-    writeFileAtomic(this.#log, kept.map((line) => `${line}\n`));
+    writeFileAtomic(
+      this.#log,
+      kept.map((line) => `${line}\n`),
+    );
   }
 }
 

@@ -12,7 +12,11 @@ export const FUSE_OPTIONS = {
   model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
   adapter: { kind: 'text', required: true, help: 'adapter directory' },
   out: { kind: 'text', required: true, help: 'directory for the fused model' },
-  dtype: { kind: ['keep', 'F32', 'F16', 'BF16'], default: 'keep', help: 'element type of the weights; keep rounds to what they had, F32 rounds nothing' },
+  dtype: {
+    kind: ['keep', 'F32', 'F16', 'BF16'],
+    default: 'keep',
+    help: 'element type of the weights; keep rounds to what they had, F32 rounds nothing',
+  },
   kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
   overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
 } as const satisfies OptionTable;

@@ -39,12 +39,30 @@ export interface Prepared {
 
 /** Options that a resumed run may change: they do not touch what the steps so far would have been. */
 const FREE = new Set([
-  'model', 'data', 'out', 'prune', 'sparsity', 'calibrationSamples', 'memory', 'recompute', 'stepsPerReport', 'stepsPerEval',
-  'valBatches', 'saveEvery', 'resume', 'overwrite', 'kernels',
+  'model',
+  'data',
+  'out',
+  'prune',
+  'sparsity',
+  'calibrationSamples',
+  'memory',
+  'recompute',
+  'stepsPerReport',
+  'stepsPerEval',
+  'valBatches',
+  'saveEvery',
+  'resume',
+  'overwrite',
+  'kernels',
 ]);
 
 /** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */
-export function prepare(settings: FinetuneSettings, module: WebAssembly.Module, flavour: string, tell: (event: TrainEvent) => void): Prepared {
+export function prepare(
+  settings: FinetuneSettings,
+  module: WebAssembly.Module,
+  flavour: string,
+  tell: (event: TrainEvent) => void,
+): Prepared {
   const { maxSeqLength, maskPrompt, separator } = settings;
   const source = loadModel(settings.model);
   const tokenizer = loadTokenizer(settings.model);
@@ -92,7 +110,8 @@ export function prepare(settings: FinetuneSettings, module: WebAssembly.Module, 
     valid: windows(valid, maxSeqLength),
     droppedRows: train.dropped,
     training,
-    adapter: rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+    adapter:
+      rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
     identity: {
       ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !FREE.has(name) && value !== undefined)),
       kernels: flavour,

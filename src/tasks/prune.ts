@@ -22,8 +22,12 @@ export const PRUNE_OPTIONS = {
   sparsity: { kind: 'text', default: '2:4', help: 'kept:group such as 2:4, or a share such as 0.5' },
   data: { kind: 'text', help: 'calibration text for wanda: .txt, .jsonl or a directory' },
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'windows of the data to calibrate on' },
-  maxSeqLength: { kind: 'whole', least: 2, help: 'tokens of a window; the model\'s positions, at most 2048, when not given' },
-  separator: { kind: ['file', 'blank-lines'], default: 'file', help: 'a .txt is one document, or one for each run of lines between blank ones' },
+  maxSeqLength: { kind: 'whole', least: 2, help: "tokens of a window; the model's positions, at most 2048, when not given" },
+  separator: {
+    kind: ['file', 'blank-lines'],
+    default: 'file',
+    help: 'a .txt is one document, or one for each run of lines between blank ones',
+  },
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the choice of windows' },
   kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
   overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
@@ -41,7 +45,8 @@ export function prune(options: Given<typeof PRUNE_OPTIONS>, onEvent: (event: Pru
   const model = loadModel(settings.model);
   let calibration: Sequence[] = [];
   if (settings.method === 'wanda') {
-    if (settings.data === undefined) throw new RangeError('--data: expected calibration text for wanda, got none. Magnitude pruning needs none.');
+    if (settings.data === undefined)
+      throw new RangeError('--data: expected calibration text for wanda, got none. Magnitude pruning needs none.');
     const tokenizer = loadTokenizer(settings.model);
     checkTokenizer(model, tokenizer);
     const { documents } = tokenizeRows(loadDataset(settings.data, settings.separator).train, tokenizer, { maskPrompt: false });

@@ -17,7 +17,8 @@ export function initialFactors(model: LlamaModel, targets: readonly string[], ra
     for (const projection of PROJECTIONS.filter((p: Projection) => targets.includes(p))) {
       const name = projectionName(layer, projection);
       const { rows, cols } = model.linears.get(name)!;
-      if (rank > Math.min(rows, cols)) throw new RangeError(explain('--rank', `at most ${Math.min(rows, cols)} for ${name} (${rows} x ${cols})`, `${rank}`));
+      if (rank > Math.min(rows, cols))
+        throw new RangeError(explain('--rank', `at most ${Math.min(rows, cols)} for ${name} (${rows} x ${cols})`, `${rank}`));
       const bound = 1 / Math.sqrt(cols);
       const down = Float32Array.from({ length: rank * cols }, () => (2 * random.uniform() - 1) * bound);
       factors.set(name, { rank, inFeatures: cols, outFeatures: rows, down, up: new Float32Array(rows * rank) });

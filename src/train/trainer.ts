@@ -61,7 +61,16 @@ export class Trainer {
       training: options.training,
     });
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
-    this.#session = new Session([this.compiled.train(options.recompute), this.compiled.evaluate(), this.#optimizer.clear, this.#optimizer.measure, this.#optimizer.update], options);
+    this.#session = new Session(
+      [
+        this.compiled.train(options.recompute),
+        this.compiled.evaluate(),
+        this.#optimizer.clear,
+        this.#optimizer.measure,
+        this.#optimizer.update,
+      ],
+      options,
+    );
   }
 
   /** The arena: what the run needs and why. */
@@ -103,7 +112,9 @@ export class Trainer {
     session.run('measure', NOTHING);
     const gradNorm = session.floats(this.#optimizer.norm)[0]!;
     if (!Number.isFinite(gradNorm)) {
-      throw new DivergenceError(`step ${this.#step + 1}: the gradient's norm is ${gradNorm}. Nothing was updated. A lower --learning-rate may help.`);
+      throw new DivergenceError(
+        `step ${this.#step + 1}: the gradient's norm is ${gradNorm}. Nothing was updated. A lower --learning-rate may help.`,
+      );
     }
     session.run('update', NOTHING);
     this.#step++;
@@ -139,7 +150,9 @@ export class Trainer {
     return {
       ...this.model,
       linears: new Map([...linears].map(([name, weight]) => [name, trained(name, weight)])),
-      gains: new Map([...gains].map(([name, gain]) => [name, values.has(name) ? { ...gain, values: this.parameter(values.get(name)!) } : gain])),
+      gains: new Map(
+        [...gains].map(([name, gain]) => [name, values.has(name) ? { ...gain, values: this.parameter(values.get(name)!) } : gain]),
+      ),
       embedding: trained(EMBEDDING, embedding),
       head: head && trained(HEAD, head),
     };
@@ -148,7 +161,8 @@ export class Trainer {
   /** A copy of everything that training changes. */
   state(): TrainerState {
     const tensors = new Map<string, Float32Array>();
-    for (const { name, value, offset, length } of this.#changing()) tensors.set(name, this.#session.floats(value).slice(offset, offset + length));
+    for (const { name, value, offset, length } of this.#changing())
+      tensors.set(name, this.#session.floats(value).slice(offset, offset + length));
     return { step: this.#step, tensors };
   }
 
@@ -157,7 +171,9 @@ export class Trainer {
     for (const { name, value, offset, length } of this.#changing()) {
       const data = state.tensors.get(name);
       if (data?.length !== length) {
-        throw new RangeError(`checkpoint: ${name}: expected ${length} numbers, got ${data?.length ?? 'none'}. Was it made with other options?`);
+        throw new RangeError(
+          `checkpoint: ${name}: expected ${length} numbers, got ${data?.length ?? 'none'}. Was it made with other options?`,
+        );
       }
       this.#session.floats(value).set(data, offset);
     }
