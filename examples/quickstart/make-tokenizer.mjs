@@ -14,6 +14,7 @@ const SPLIT = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\
 
 /** GPT-2's printable character for each byte. */
 function byteAlphabet() {
+  /** @type {number[]} */
   const printable = [];
   for (let b = 0; b < 256; b++) if ((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174) printable.push(b);
   let next = 256;

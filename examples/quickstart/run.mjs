@@ -80,7 +80,7 @@ let zeros = 0;
 let moved = 0;
 const [before, after] = [loadModel(pruned), loadModel(fused)];
 for (const [name, weight] of before.linears) {
-  const [was, is] = [keepMaskOf(weight), keepMaskOf(after.linears.get(name))];
+  const [was, is] = [keepMaskOf(weight), keepMaskOf(after.linears.get(name) ?? weight)];
   was.forEach((kept, i) => {
     zeros += 1 - kept;
     moved += Number(kept !== is[i]);

@@ -29,11 +29,11 @@ function split(documents) {
 
 /** One document an address, by year. */
 export function stateOfTheUnion() {
-  return split(sotu().map((/** @type {{ text: string }} */ address) => tidy(address.text)));
+  return split(/** @type {{ text: string }[]} */ (sotu()).map((address) => tidy(address.text)));
 }
 
 /** One document a chapter; the front matter before the first is left out. */
 export function mobyDickChapters() {
-  const chapters = mobyDick().filter((/** @type {{ chapter: string }} */ c) => /^\d+$/.test(String(c.chapter)));
-  return split(chapters.map((/** @type {{ text: string }} */ c) => tidy(c.text)));
+  const chapters = /** @type {{ chapter: string, text: string }[]} */ (mobyDick()).filter((c) => /^\d+$/.test(String(c.chapter)));
+  return split(chapters.map((c) => tidy(c.text)));
 }

@@ -62,6 +62,7 @@ const trainer = new Trainer(model, {
   module,
 });
 const stream = new BatchStream(train, ROW, ROWS, 1);
+/** @type {import('lors-wasm').Schedule} */
 const schedule = { kind: 'cosine', learningRate: 3e-3, minLearningRate: 1e-4, warmup: 200, steps };
 console.log(`${trainer.compiled.store.size} parameters, ${flavour} kernels, ${stream.batchesPerEpoch} batches an epoch`);
 

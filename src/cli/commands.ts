@@ -46,10 +46,10 @@ function tellModel(model: LlamaModel, given: Options, reporter: Reporter): void 
 }
 
 export function runEvaluate(given: Options, reporter: Reporter): void {
-  const { loss, perplexity, tokens } = evaluate(given as unknown as Parameters<typeof evaluate>[0]);
+  const { loss, perplexity, tokens, kernels } = evaluate(given as unknown as Parameters<typeof evaluate>[0]);
   reporter.result(
-    { event: 'result', loss, perplexity, tokens },
-    `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}\n`,
+    { event: 'result', loss, perplexity, tokens, kernels },
+    `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}  (${kernels} kernels)\n`,
   );
 }
 

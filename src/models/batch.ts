@@ -18,6 +18,18 @@ export function inputTokens(sequence: Sequence): number {
   return Math.max(0, sequence.ids.length - 1);
 }
 
+/** Input tokens of all sequences together. */
+export function totalInput(sequences: readonly Sequence[]): number {
+  return sequences.reduce((n, sequence) => n + inputTokens(sequence), 0);
+}
+
+/** Input tokens of the longest sequence. */
+export function longestInput(sequences: Iterable<Sequence>): number {
+  let longest = 0;
+  for (const sequence of sequences) longest = Math.max(longest, inputTokens(sequence));
+  return longest;
+}
+
 /** How many tokens of a sequence are targets. */
 export function targetTokens(sequence: Sequence): number {
   if (!sequence.targets) return inputTokens(sequence);
@@ -64,7 +76,7 @@ export function packRows(all: Iterable<Sequence>, length: number): Sequence[][] 
  */
 export function writeBatch(session: Session, inputs: BatchInputs, sequences: readonly Sequence[], vocabulary: number): Counts {
   const capacity = inputs.ids.bytes / 4;
-  const tokens = sequences.reduce((n, s) => n + inputTokens(s), 0);
+  const tokens = totalInput(sequences);
   if (tokens > capacity) throw new RangeError(`batch: expected at most ${capacity} tokens, got ${tokens}.`);
   const has = (value: BatchInputs[keyof BatchInputs]): Uint32Array =>
     session.has(value) ? session.words(value) : new Uint32Array(capacity);

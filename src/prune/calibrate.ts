@@ -1,7 +1,7 @@
 /** Runs calibration text through a model one block at a time, so that one block's activations exist at once. */
 import { TILE } from '../kernels/table.ts';
 import type { Sequence } from '../models/batch.ts';
-import { inputTokens, packRows, writeBatch } from '../models/batch.ts';
+import { longestInput, packRows, totalInput, writeBatch } from '../models/batch.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { Value } from '../program/value.ts';
@@ -22,9 +22,9 @@ export class Calibration {
   /** Embeds the sequences. */
   constructor(model: LlamaModel, sequences: readonly Sequence[], module: WebAssembly.Module) {
     this.#module = module;
-    this.#positions = Math.max(...sequences.map(inputTokens));
+    this.#positions = longestInput(sequences);
     this.#batches = packRows(sequences, Math.max(BATCH_TOKENS, this.#positions));
-    this.#tiles = Math.max(...this.#batches.map((batch) => Math.ceil(batch.reduce((n, s) => n + inputTokens(s), 0) / TILE)));
+    this.#tiles = Math.ceil(this.#batches.reduce((most, batch) => Math.max(most, totalInput(batch)), 0) / TILE);
     const y = this.#buffer(model, 'embedded', 'output');
     const compiled = this.#compile(model);
     const session = new Session([compiled.embed(y)], { module });

@@ -6,6 +6,7 @@ import { loadDataset, tokenizeRows } from '../io/datasets.ts';
 import { checkTokenizer, loadModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import { kernelModule } from '../kernels/files.ts';
+import type { Flavour } from '../kernels/table.ts';
 import { checkAdapter, trainingOf } from '../models/adapter.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { evaluateModel } from '../train/evaluate.ts';
@@ -25,9 +26,12 @@ export const EVALUATE_OPTIONS = {
 } as const satisfies OptionTable;
 
 /** Evaluates. Documents are cut to the model's positions where those are fewer. Throws as loading does. */
-export function evaluate(options: Given<typeof EVALUATE_OPTIONS>, onBatch?: (done: number, all: number) => void): Evaluation {
+export function evaluate(
+  options: Given<typeof EVALUATE_OPTIONS>,
+  onBatch?: (done: number, all: number) => void,
+): Evaluation & { readonly kernels: Flavour } {
   const settings = resolveOptions(EVALUATE_OPTIONS, options);
-  const { module } = kernelModule(settings.kernels);
+  const { module, flavour } = kernelModule(settings.kernels);
   const model = loadModel(settings.model);
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(model, tokenizer);
@@ -35,10 +39,11 @@ export function evaluate(options: Given<typeof EVALUATE_OPTIONS>, onBatch?: (don
   if (adapter) checkAdapter(model, adapter);
   const { test, valid, train } = loadDataset(settings.data, settings.separator);
   const { documents } = tokenizeRows(test ?? valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
-  return evaluateModel(model, documents, {
+  const evaluation = evaluateModel(model, documents, {
     maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
     module,
     ...(adapter && { training: trainingOf(adapter) }),
     ...(onBatch && { onBatch }),
   });
+  return { ...evaluation, kernels: flavour };
 }

@@ -3,14 +3,14 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unpadDown, unpadUp } from '../adapters/factors.ts';
 import type { Adapter, AdapterModule } from '../adapters/adapter.ts';
-import { DivergenceError } from '../core/errors.ts';
+import { DivergenceError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
 import { kernelModule } from '../kernels/files.ts';
-import { inputTokens, packRows } from '../models/batch.ts';
+import { longestInput, packRows, totalInput } from '../models/batch.ts';
 import { describe } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
@@ -47,6 +47,8 @@ export interface FinetuneResult {
  */
 export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: FinetuneHooks = {}): Promise<FinetuneResult> {
   const settings = resolveOptions(FINETUNE_OPTIONS, options);
+  if (options.iters !== undefined && options.epochs !== undefined)
+    throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
   const tell = hooks.onEvent ?? ((): void => undefined);
   const { module, flavour } = kernelModule(settings.kernels);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
@@ -76,7 +78,7 @@ class Run {
     this.#prepared = prepared;
     this.#tell = tell;
     this.#log = join(settings.out, 'log.jsonl');
-    const longest = Math.max(...[...prepared.train, ...prepared.valid].map(inputTokens));
+    const longest = Math.max(longestInput(prepared.train), longestInput(prepared.valid));
     this.#trainer = new Trainer(prepared.model, {
       training: prepared.training,
       optimizer: {
@@ -86,7 +88,7 @@ class Run {
         weightDecay: settings.weightDecay,
         maxGradNorm: settings.maxGradNorm,
       },
-      batchTokens: Math.min(maxSeqLength * batchSize, maxSeqLength + prepared.train.reduce((n, s) => n + inputTokens(s), 0)),
+      batchTokens: Math.min(maxSeqLength * batchSize, maxSeqLength + totalInput(prepared.train)),
       maxSeqLength: longest,
       recompute: settings.recompute,
       module,
@@ -248,7 +250,7 @@ class Run {
   #trimLog(): void {
     if (!existsSync(this.#log)) return;
     const lines = readFileSync(this.#log, 'utf8').split('\n').filter(Boolean);
-    const kept = lines.filter((line) => (JSON.parse(line) as { step: number }).step <= this.#firstStep);
+    const kept = lines.filter((line) => stepOf(line) <= this.#firstStep);
     writeFileAtomic(
       this.#log,
       kept.map((line) => `${line}\n`),
@@ -259,6 +261,15 @@ class Run {
 function packed(all: Prepared['valid'], maxSeqLength: number, batchSize: number): Prepared['valid'][number][][] {
   const rows = packRows(all, maxSeqLength);
   return Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, i) => rows.slice(i * batchSize, (i + 1) * batchSize).flat());
+}
+
+/** The step of a line of the log; a line that a crash cut short belongs to none. */
+function stepOf(line: string): number {
+  try {
+    return (JSON.parse(line) as { step: number }).step;
+  } catch {
+    return Infinity;
+  }
 }
 
 /** The process's highest resident set so far. */

@@ -75,6 +75,11 @@ export function prepare(
   const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
   const trainWindows = windows(train.documents, maxSeqLength);
 
+  const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
+  const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+  // Before pruning, which takes its time: a rank that does not fit is refused at once.
+  const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
+
   const pruned = join(settings.out, 'pruned');
   let model = source;
   let base = settings.model;
@@ -91,17 +96,15 @@ export function prepare(
     base = pruned;
   }
 
-  const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
-  const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
   const fingerprint = patternFingerprint(model);
   const training: Training =
-    rule === 'full'
+    factors === undefined
       ? { method: 'full' }
       : {
           method: rule === 'lora' ? 'lora' : 'lors',
           gradient: rule === 'sp-lora' ? 'exact' : 'lors',
           scaling: scalingOf(alpha, rank, rslora),
-          factors: initialFactors(model, targetModules, rank, seed),
+          factors,
         };
   return {
     model,

@@ -1,6 +1,6 @@
 /** Perplexity: the exponential of the mean loss over every target token. */
 import type { Sequence } from '../models/batch.ts';
-import { inputTokens, packRows, windows, writeBatch } from '../models/batch.ts';
+import { longestInput, packRows, totalInput, windows, writeBatch } from '../models/batch.ts';
 import { TILE } from '../kernels/table.ts';
 import type { Training } from '../models/llama.ts';
 import { CompiledLlama } from '../models/llama.ts';
@@ -32,9 +32,9 @@ export function evaluateModel(model: LlamaModel, documents: readonly Sequence[],
   const { maxSeqLength, module, training, batchTokens = 2048, onBatch } = options;
   const all = windows(documents, maxSeqLength);
   if (all.length === 0) throw new RangeError('evaluate: expected at least one token to predict, got none.');
-  const longest = Math.max(...all.map(inputTokens));
+  const longest = longestInput(all);
   const batches = packRows(all, Math.max(batchTokens, longest));
-  const largest = Math.max(...batches.map((batch) => batch.reduce((n, s) => n + inputTokens(s), 0)));
+  const largest = batches.reduce((most, batch) => Math.max(most, totalInput(batch)), 0);
   const compiled = new CompiledLlama(model, { tiles: Math.ceil(largest / TILE), positions: longest, ...(training && { training }) });
   const session = new Session([compiled.evaluate()], { module });
   let loss = 0;
