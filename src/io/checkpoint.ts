@@ -1,9 +1,9 @@
 /** Hugging Face model directories: config.json, model.safetensors or shards with an index, and the tokenizer's files. */
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError, explain } from '../core/errors.ts';
 import type { TensorInfo, TensorSource } from '../core/tensorSource.ts';
-import { outputError, stageFiles, writeFileAtomic } from './atomic.ts';
+import { stageFiles, writeFileAtomic } from './atomic.ts';
 import { readJsonObject } from './json.ts';
 import type { SafetensorsFile, TensorToWrite } from './safetensors.ts';
 import { openSafetensors, tensorBytes, writeSafetensors } from './safetensors.ts';
@@ -148,12 +148,8 @@ function writeFiles(
 function copyCompanions(from: string, to: string): void {
   for (const name of COMPANIONS) {
     const source = join(from, name);
-    if (!existsSync(source)) continue;
-    try {
-      copyFileSync(source, join(to, name));
-    } catch (error) {
-      throw outputError(join(to, name), error);
-    }
+    // The text, not the file: a read-only original must not make a copy that cannot be written again.
+    if (existsSync(source)) writeFileAtomic(join(to, name), [readFileSync(source)]);
   }
 }
 
