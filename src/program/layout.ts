@@ -22,20 +22,14 @@ export interface Layout {
 export function lifetimes(program: Program): Map<Value, { first: number; last: number }> {
   const live = new Map<Value, { first: number; last: number }>();
   program.ops.forEach((op, i) => {
-    for (const { value, read } of touched(op)) {
-      if (value.kind !== 'activation') continue;
-      const span = live.get(value);
-      if (span) span.last = i;
-      else if (read && !writes(op, value))
-        throw new Error(`${program.name} op ${i} ${op.kernel} (${op.label}): reads ${value.name} before anything writes it.`);
-      else live.set(value, { first: i, last: i });
+    const activations = touched(op).filter(({ value }) => value.kind === 'activation');
+    const unwritten = activations.find(({ value, read }) => read && !live.has(value));
+    if (unwritten) {
+      throw new Error(`${program.name} op ${i} ${op.kernel} (${op.label}): reads ${unwritten.value.name} before anything writes it.`);
     }
+    for (const { value } of activations) live.set(value, { first: live.get(value)?.first ?? i, last: i });
   });
   return live;
-}
-
-function writes(op: Program['ops'][number], value: Value): boolean {
-  return touched(op).some((t) => t.value === value && t.written && !t.read);
 }
 
 /** Lays out programs that share pinned values and never run at the same time. */

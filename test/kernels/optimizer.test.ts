@@ -23,21 +23,38 @@ eachFlavour((flavour) => {
     const call = new KernelCall('adamw', CHUNKS, { ...start, hyper, decay });
     // m and v are sums of two rounded products of three factors; the step divides, takes a root and multiplies: ten roundings.
     const [m, v] = [largest(call.oracle().get('m')!), largest(call.oracle().get('v')!)];
-    const step = largest(start.m.map((_, i) => (call.oracle().get('m')![i]! * 1e-3 * hyper[4]!) / Math.sqrt(call.oracle().get('v')![i]! * hyper[5]!)));
+    const step = largest(
+      start.m.map((_, i) => (call.oracle().get('m')![i]! * 1e-3 * hyper[4]!) / Math.sqrt(call.oracle().get('v')![i]! * hyper[5]!)),
+    );
     expectWithin(call, flavour, { m: 4 * EPS * m, v: 6 * EPS * v, parameters: 3 * EPS * largest(start.parameters) + 20 * EPS * step });
     expectSplitFree(call, flavour);
   });
 
   test('adamw with zero gradients and zero moments moves nothing: the padding of a run stays 0', () => {
     const zeros = new Float32Array(floats);
-    const call = new KernelCall('adamw', CHUNKS, { parameters: zeros, m: zeros.slice(), v: zeros.slice(), gradients: zeros.slice(), hyper, decay: 0.25 });
-    expect(call.run(flavour).get('parameters')!.every((p) => p === 0)).toBe(true);
+    const call = new KernelCall('adamw', CHUNKS, {
+      parameters: zeros,
+      m: zeros.slice(),
+      v: zeros.slice(),
+      gradients: zeros.slice(),
+      hyper,
+      decay: 0.25,
+    });
+    expect(
+      call
+        .run(flavour)
+        .get('parameters')!
+        .every((p) => p === 0),
+    ).toBe(true);
   });
 
   test('sumSquares: one f64 partial a chunk, none from another one', () => {
     expectExact(new KernelCall('sumSquares', CHUNKS, { partials: CHUNKS, x: integers(random, floats, 50) }), flavour);
     // Beyond what f32 holds: the squares must be summed as f64.
-    expectExact(new KernelCall('sumSquares', CHUNKS, { partials: CHUNKS, x: integers(random, floats, 50).map((i) => i + 2 ** 20) }), flavour);
+    expectExact(
+      new KernelCall('sumSquares', CHUNKS, { partials: CHUNKS, x: integers(random, floats, 50).map((i) => i + 2 ** 20) }),
+      flavour,
+    );
   });
 
   test.each([

@@ -47,7 +47,10 @@ const rounded = weightCases('gaussians')
       sums: [
         sample,
         { call: calls.upGradient(new Float32Array(up.length), h, downT, RANK, 2), allowed: tolerance(row, 2 * largest(h), largest(downT)) },
-        { call: calls.downGradient(new Float32Array(downT.length), h, up, RANK, 2), allowed: tolerance(column, 2 * largest(h), largest(up)) },
+        {
+          call: calls.downGradient(new Float32Array(downT.length), h, up, RANK, 2),
+          allowed: tolerance(column, 2 * largest(h), largest(up)),
+        },
       ],
     };
   });

@@ -17,7 +17,10 @@ const ids = slots((i) => (i % 5 === 0 ? V - 1 : random.below(V)));
 
 const embeds = (['F32', 'F16', 'BF16'] as const).map((dtype) => {
   const table = packDense(dtype, encodeWeights(dtype, gaussians(random, V * K)), V, K);
-  return { dtype, call: new KernelCall('embed', TILES, { x: TILES * K * 16, table: table.values as Float32Array, dtype: DTYPE_CODE[dtype], ids, K }) };
+  return {
+    dtype,
+    call: new KernelCall('embed', TILES, { x: TILES * K * 16, table: table.values as Float32Array, dtype: DTYPE_CODE[dtype], ids, K }),
+  };
 });
 
 const x = integers(random, TILES * K * 16);

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { importsOf, resolved, sourceFiles } from './sources.ts';
+import type { SourceFile } from './sources.ts';
+
+/**
+ * A file imports only from rows above its own, and on its own row only inside its own folder. Folders of src, and files
+ * that stand in src itself.
+ */
+const ROWS: readonly (readonly string[])[] = [
+  ['core'],
+  ['sparse', 'memory', 'kernels'],
+  ['program'],
+  ['nn', 'adapters', 'runtime'],
+  ['models', 'io'],
+  ['prune', 'train', 'generate'],
+  ['tasks'],
+  ['cli', 'index', 'edge', 'kernelLevel'],
+];
+
+/** Folders and files that may touch files, processes and threads of Node: io and what stands above it. */
+const HOST_ROW = ROWS.findIndex((row) => row.includes('io'));
+/** The one exception: finding the compiled kernels beside the package. The edge build has a loader of its own. */
+const HOST_EXCEPTIONS = ['src/kernels/files.ts'];
+const HOST_MODULES = /^(?:node:)?(?:fs|fs\/promises|worker_threads|child_process|cluster|os|process|net|http|https)$|^piscina$/;
+
+const files = sourceFiles('src');
+
+/** `kernels` of src/kernels/load.ts, `index` of src/index.ts. */
+function layerOf(path: string): string {
+  return path.split('/')[1]!.replace(/\.ts$/, '');
+}
+
+function rowOf(path: string): number {
+  return ROWS.findIndex((row) => row.includes(layerOf(path)));
+}
+
+function relativeImports(file: SourceFile): string[] {
+  return importsOf(file)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => resolved(file.path, specifier))
+    .filter((path, i, all) => path.startsWith('src/') && all.indexOf(path) === i);
+}
+
+describe('the layers', () => {
+  test('every folder and file of src has a row', () => {
+    expect([...new Set(files.map(({ path }) => layerOf(path)))].filter((layer) => !ROWS.flat().includes(layer))).toEqual([]);
+  });
+
+  test('a file imports only from rows above, and on its own row only inside its own folder', () => {
+    const broken = files.flatMap((file) =>
+      relativeImports(file)
+        .filter((to) => rowOf(to) >= rowOf(file.path) && layerOf(to) !== layerOf(file.path))
+        .map((to) => `${file.path} imports ${to}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test('the import graph that this sees is that of the files: all of it resolves', () => {
+    const paths = new Set(files.map(({ path }) => path));
+    const missing = files.flatMap((file) =>
+      relativeImports(file)
+        .filter((to) => !paths.has(to))
+        .map((to) => `${file.path} imports ${to}`),
+    );
+    expect(missing).toEqual([]);
+    expect(files.flatMap(relativeImports).length).toBeGreaterThan(files.length);
+  });
+
+  test('nothing below io touches files, processes or threads, but for the one that finds the compiled kernels', () => {
+    const touching = files.filter((file) => importsOf(file).some((specifier) => HOST_MODULES.test(specifier)));
+    const broken = touching.map(({ path }) => path).filter((path) => layerOf(path) !== 'io' && rowOf(path) <= HOST_ROW);
+    expect(broken).toEqual(HOST_EXCEPTIONS);
+  });
+
+  test('exactly one file instantiates WebAssembly', () => {
+    expect(files.filter((file) => importsOf(file).includes('@assemblyscript/loader')).map(({ path }) => path)).toEqual([
+      'src/kernels/load.ts',
+    ]);
+    expect(files.filter(({ text }) => /WebAssembly\.(?:instantiate|Instance)\b/.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+});
+
+describe('the files', () => {
+  test('none is longer than 400 lines', () => {
+    const long = [...files, ...sourceFiles('assembly')].filter(({ text }) => text.split('\n').length > 401);
+    expect(long.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('the flavour of SIMD is named in lanes.ts alone', () => {
+    const naming = sourceFiles('assembly').filter(({ text }) => /ASC_FEATURE_|relaxed_/.test(text));
+    expect(naming.map(({ path }) => path)).toEqual(['assembly/lanes.ts']);
+  });
+
+  test('no kernel source allocates or calls the maths of AssemblyScript, which drags in tables', () => {
+    const broken = sourceFiles('assembly').filter(({ text }) =>
+      /\bMathf\.|\bnew [A-Z]|\bnameof\b|Math\.(?!sqrt\b)/.test(text.replaceAll(/\/\/.*$|\/\*[\s\S]*?\*\//gm, '')),
+    );
+    expect(broken.map(({ path }) => path)).toEqual([]);
+  });
+});

@@ -1,0 +1,122 @@
+import { describe, test } from 'vitest';
+import { Random } from '../../src/core/random.ts';
+import { callReference } from '../../src/kernels/reference/table.ts';
+import type { KernelName } from '../../src/kernels/table.ts';
+import { pack } from '../../src/sparse/pack.ts';
+import { MASKS, integers } from '../kernels/data.ts';
+import { dot, expectSlope, normals } from './finiteDifferences.ts';
+
+const [M, K, TILES, RANK, S] = [11, 14, 2, 4, 0.7];
+const random = new Random(17);
+const keep = MASKS['50 %'](random, M, K);
+
+/** The kernels of each format as closures over its index arrays. */
+const formats = (['quad', 'csr', 'dense'] as const).map((format) => {
+  const weight = pack('F32', integers(random, M * K), M, K, { keep: format === 'dense' ? MASKS.dense(random, M, K) : keep, format });
+  const suffix = { quad: 'Quad', csr: 'Csr', dense: 'Dense' }[format];
+  const structure = weight.format === 'quad' ? [weight.starts, weight.index] : weight.format === 'csr' ? [weight.rowPtr, weight.index] : [];
+  const units = { quad: Math.ceil(K / 4), csr: M, dense: Math.ceil(M / 4) }[format];
+  const [forward, backward]: [KernelName, KernelName] =
+    format === 'dense' ? ['gemm', 'gemmT'] : [`spmm${suffix}` as KernelName, `spmmT${suffix}` as KernelName];
+  // The dense products also take the features of a tile that W may be a band of.
+  const sizes = format === 'dense' ? [M, M, K] : [M, K];
+  const zeros = (n: number): Float64Array => new Float64Array(n);
+  return {
+    format,
+    length: weight.values.length,
+    multiply(x: Float64Array, w: Float64Array): Float64Array {
+      const y = zeros(TILES * M * 16);
+      callReference(forward, [y, null, x, w, ...structure, ...sizes, 0, TILES]);
+      return y;
+    },
+    multiplyT(dy: Float64Array, w: Float64Array): Float64Array {
+      const dx = zeros(TILES * K * 16);
+      callReference(backward, [dx, null, dy, w, ...structure, ...sizes, 0, TILES]);
+      return dx;
+    },
+    merge(w: Float64Array, up: Float64Array, downT: Float64Array): Float64Array {
+      const merged = zeros(w.length);
+      callReference(`merge${suffix}` as KernelName, [merged, w, 0, up, downT, RANK, S, ...structure, M, K, 0, units]);
+      return merged;
+    },
+    sample(dy: Float64Array, x: Float64Array): Float64Array {
+      const h = zeros(weight.values.length);
+      callReference(`sddmm${suffix}` as KernelName, [h, null, dy, x, ...structure, ...sizes, TILES, 0, units]);
+      return h;
+    },
+    factorGradients(h: Float64Array, up: Float64Array, downT: Float64Array): { dUp: Float64Array; dDownT: Float64Array } {
+      const [dUp, dDownT] = [zeros(up.length), zeros(downT.length)];
+      callReference(`upGrad${suffix}` as KernelName, [dUp, h, downT, RANK, S, ...structure, M, K, 0, RANK / 4]);
+      callReference(`downGrad${suffix}` as KernelName, [
+        dDownT,
+        h,
+        up,
+        RANK,
+        S,
+        ...structure,
+        M,
+        K,
+        0,
+        format === 'quad' ? units : RANK / 4,
+      ]);
+      return { dUp, dDownT };
+    },
+  };
+});
+
+const [x, gy] = [normals(random, TILES * K * 16), normals(random, TILES * M * 16)];
+const [up, downT] = [normals(random, M * RANK), normals(random, K * RANK)];
+
+describe.each(formats)('$format', (f) => {
+  const w = normals(random, f.length);
+
+  test('the transposed product is the gradient of x', () => {
+    expectSlope('dx', () => dot(f.multiply(x, w), gy), x, f.multiplyT(gy, w), random);
+  });
+
+  test('the sampled product is the gradient of every kept weight: full training', () => {
+    expectSlope('dw', () => dot(f.multiply(x, w), gy), w, f.sample(gy, x), random);
+  });
+
+  // A dense weight has no mask, and its exact gradients are the reordered ones.
+  if (f.format === 'dense') return;
+
+  test('the exact factor gradients are the slopes of the merged forward: the scaling and the mask in', () => {
+    const loss = (): number => dot(f.multiply(x, f.merge(w, up, downT)), gy);
+    const { dUp, dDownT } = f.factorGradients(f.sample(gy, x), up, downT);
+    expectSlope('dUp', loss, up, dUp, random);
+    expectSlope('dDownT', loss, downT, dDownT, random);
+  });
+});
+
+describe('the reordered gradients of LoRS', () => {
+  const project = (from: Float64Array, factor: Float64Array, N: number, scaling: number): Float64Array => {
+    const z = new Float64Array(TILES * RANK * 16);
+    callReference('project', [z, from, factor, N, RANK, scaling, 0, TILES]);
+    return z;
+  };
+  const expand = (z: Float64Array, factor: Float64Array, N: number): Float64Array => {
+    const y = new Float64Array(TILES * N * 16);
+    callReference('expand', [y, z, factor, N, RANK, 0, TILES]);
+    return y;
+  };
+  const factorGrad = (dy: Float64Array, z: Float64Array, N: number, scaling: number): Float64Array => {
+    const d = new Float64Array(N * RANK);
+    callReference('factorGrad', [d, dy, z, N, RANK, scaling, TILES, 0, N]);
+    return d;
+  };
+  /** The surrogate that they are the gradient of: the unmasked update alone. */
+  const loss = (): number => dot(expand(project(x, downT, K, S), up, M), gy);
+
+  test("dUp = s dY (down X)' is the slope of s <dY, up down X>", () => {
+    expectSlope('dUp', loss, up, factorGrad(gy, project(x, downT, K, 1), M, S), random);
+  });
+
+  test("dDown = s (up' dY) X' is, too", () => {
+    expectSlope('dDownT', loss, downT, factorGrad(x, project(gy, up, M, S), K, 1), random);
+  });
+
+  test("and so is LoRA's part of dx", () => {
+    expectSlope('dx', loss, x, expand(project(gy, up, M, S), downT, K), random);
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import { Random } from '../../src/core/random.ts';
+import { kernelModule } from '../../src/kernels/files.ts';
+import { CompiledLlama } from '../../src/models/llama.ts';
+import type { Training } from '../../src/models/llama.ts';
+import type { LlamaModel } from '../../src/models/model.ts';
+import type { Counts, Program } from '../../src/program/program.ts';
+import { Session } from '../../src/runtime/session.ts';
+import { expectSlope } from './finiteDifferences.ts';
+import { OracleSession } from './oracleSession.ts';
+import { TINY_OPTIONS, tinyAdapters, tinyModel, writeTinyBatch } from './tinyLlama.ts';
+
+interface Run {
+  readonly compiled: CompiledLlama;
+  readonly train: Program;
+  readonly oracle: OracleSession;
+  readonly session: Session;
+  readonly counts: Counts;
+  /** The mean loss, by the oracles. */
+  loss(): number;
+}
+
+function compile(model: LlamaModel, training: Training, recompute: 'none' | 'block' = 'none'): Run {
+  const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training });
+  const [train, evaluate] = [compiled.train(recompute), compiled.evaluate()];
+  const session = new Session([train, evaluate], { module: kernelModule('plain').module });
+  const counts = writeTinyBatch(session, compiled, model);
+  const oracle = new OracleSession([train, evaluate]);
+  for (const value of oracle.values) if (value.kind === 'input') oracle.write(value, session.words(value));
+  const loss = (): number => {
+    oracle.run(evaluate, counts);
+    return (
+      oracle
+        .floats(compiled.losses)
+        .subarray(0, counts.labelled)
+        .reduce((a, b) => a + b, 0) / counts.labelled
+    );
+  };
+  return { compiled, train, oracle, session, counts, loss };
+}
+
+const sparse = tinyModel();
+const CASES = [
+  { name: 'lors with the exact gradient, 2:4', model: sparse, training: tinyAdapters(sparse, 'lors', 'exact') },
+  { name: 'lora', model: sparse, training: tinyAdapters(sparse, 'lora', 'lors') },
+  { name: 'full training of what is kept', model: sparse, training: { method: 'full' } as const },
+  { name: 'full training, the head tied to the embedding', model: tinyModel('2:4', { tied: true }), training: { method: 'full' } as const },
+  { name: 'lors with the exact gradient, CSR', model: tinyModel('90 % sparse'), training: tinyAdapters(sparse, 'lors', 'exact') },
+];
+
+describe.each(CASES)('a whole Llama, $name', ({ model, training }) => {
+  const { compiled, train, oracle, session, counts, loss } = compile(model, training);
+  oracle.run(train, counts);
+  const random = new Random(5);
+  const parameters = compiled.store.runs.flatMap((run) => run.parameters);
+
+  test.each(parameters)('$name: its gradient is the slope of the loss', ({ name, length, value, gradient }) => {
+    const [x, g] = [oracle.floats(value).subarray(0, length), oracle.floats(gradient).slice(0, length)];
+    expectSlope(name, loss, x, g, random, 5);
+    expect(g.some((d) => d !== 0)).toBe(true);
+  });
+
+  test('the compiled kernels come to the same losses and gradients, as close as f32 does', () => {
+    session.run('train', counts);
+    // A chain of some 60 roundings a value, a few hundred terms a sum: 2^-24 times 4000.
+    const allowed = 2 ** -12;
+    const close = (got: Float32Array, want: Float64Array): void => {
+      const scale = want.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-3);
+      got.forEach((v, i) => expect(Math.abs(v - want[i]!) / scale).toBeLessThan(allowed));
+    };
+    close(session.floats(compiled.losses).subarray(0, counts.labelled), oracle.floats(compiled.losses));
+    for (const { gradient, length } of parameters) close(session.floats(gradient).subarray(0, length), oracle.floats(gradient));
+  });
+});
+
+test.each([
+  { name: 'lors', training: tinyAdapters(sparse, 'lors', 'lors') },
+  { name: 'lors, exact', training: tinyAdapters(sparse, 'lors', 'exact') },
+  { name: 'lora', training: tinyAdapters(sparse, 'lora', 'lors') },
+  { name: 'full', training: { method: 'full' } as const },
+])('recomputing blocks changes no bit: $name', ({ training }) => {
+  const [none, block] = [compile(sparse, training), compile(sparse, training, 'block')];
+  for (const run of [none, block]) {
+    run.oracle.run(run.train, run.counts);
+    run.session.run('train', run.counts);
+  }
+  expect(block.oracle.floats(block.compiled.losses)).toEqual(none.oracle.floats(none.compiled.losses));
+  expect(block.session.floats(block.compiled.losses)).toEqual(none.session.floats(none.compiled.losses));
+  none.compiled.store.runs.forEach((run, i) => {
+    const other = block.compiled.store.runs[i]!;
+    expect(block.oracle.floats(other.gradients)).toEqual(none.oracle.floats(run.gradients));
+    expect(block.session.floats(other.gradients)).toEqual(none.session.floats(run.gradients));
+  });
+  expect(block.session.layout.activations).toBeLessThan(none.session.layout.activations);
+});
+
+describe.each(['F16', 'BF16'] as const)('a %s checkpoint', (dtype) => {
+  const model = tinyModel('50 %', { tied: true, dtype });
+
+  test('its losses are those of the same numbers in f32: rows and values are unpacked where they are read', () => {
+    const [half, wide] = [compile(model, { method: 'none' }), compile(model, { method: 'full' })];
+    expect(half.loss()).toBeCloseTo(wide.loss(), 12);
+    half.session.run('train', half.counts);
+    wide.session.run('train', wide.counts);
+    expect(half.session.floats(half.compiled.losses)).toEqual(wide.session.floats(wide.compiled.losses));
+  });
+});

@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'vitest';
+import { attentionTolerances, calls, packed, tensors } from './attentionCases.ts';
+import type { AttentionShape, Documents, Tensors } from './attentionCases.ts';
+import { expectSplitFree, expectWithin } from './claims.ts';
+import { KernelCall, eachFlavour } from './harness.ts';
+
+const SHAPES: readonly AttentionShape[] = [
+  { heads: 1, kvHeads: 1, D: 2 },
+  { heads: 4, kvHeads: 2, D: 8 },
+  { heads: 6, kvHeads: 1, D: 6 },
+  { heads: 3, kvHeads: 3, D: 16 },
+];
+
+/** One tile; a document that ends inside a tile; many in one tile; one that spans four, with padding after it. */
+const LENGTHS = [[16], [21, 27], [1, 2, 3, 9, 1, 16, 16], [61]];
+
+const cases = SHAPES.flatMap((shape, i) =>
+  LENGTHS.map((lengths, j) => {
+    const documents = packed(lengths);
+    const inputs = tensors(10 * i + j, documents.tiles, shape);
+    const name = `${shape.heads}/${shape.kvHeads} heads of ${shape.D}, documents ${lengths.join('+')}`;
+    return {
+      name,
+      shape,
+      documents,
+      inputs,
+      ...calls(documents, shape, inputs),
+      allowed: attentionTolerances(shape, Math.max(...lengths), inputs),
+    };
+  }),
+);
+
+eachFlavour((flavour) => {
+  describe.each(cases)('$name', ({ forward, backwardQ, backwardKV, allowed }) => {
+    test('forward is the masked softmax, over tiles of keys as over all at once', () => {
+      expectWithin(forward, flavour, allowed);
+      expectSplitFree(forward, flavour);
+    });
+
+    test('dq and delta', () => {
+      expectWithin(backwardQ, flavour, allowed);
+      expectSplitFree(backwardQ, flavour);
+    });
+
+    test('dk and dv sum over the heads that share a key, and over later tiles', () => {
+      expectWithin(backwardKV, flavour, allowed);
+      expectSplitFree(backwardKV, flavour);
+    });
+  });
+
+  test('fewer queries than keys: a cache of four tiles, one tile of queries that see all before them', () => {
+    const shape = { heads: 4, kvHeads: 2, D: 8 };
+    const inputs = tensors(99, 1, shape, 4);
+    const { q, k, v } = inputs;
+    const [first, last] = [new Uint32Array(16).fill(5), Uint32Array.from({ length: 16 }, (_, t) => 40 + t)];
+    const call = new KernelCall('attention', 4, {
+      o: q.length,
+      stats: 128,
+      q,
+      k,
+      v,
+      first,
+      last,
+      ...shape,
+      scaling: Math.fround(8 ** -0.5),
+    });
+    expectWithin(call, flavour, attentionTolerances(shape, 51, inputs));
+  });
+
+  test('scores of a thousand do not overflow: the maximum comes off first', () => {
+    const documents = packed([40]);
+    const shape = { heads: 1, kvHeads: 1, D: 2 };
+    const { q, ...rest } = tensors(5, documents.tiles, shape);
+    const { forward, backwardQ, backwardKV } = calls(documents, shape, { q: q.map((x) => x * 1000), ...rest });
+    for (const call of [forward, backwardQ, backwardKV])
+      for (const out of call.run(flavour).values()) expect(out.every(Number.isFinite)).toBe(true);
+  });
+
+  describe('documents in one tile do not see each other, to the last bit', () => {
+    const shape = { heads: 4, kvHeads: 2, D: 8 };
+    const documents = packed([7, 20, 9, 12]);
+    const inputs = tensors(42, documents.tiles, shape);
+    const changed = 1;
+    const loud = disturb(documents, inputs, changed);
+    const [quiet, other] = [calls(documents, shape, inputs), calls(documents, shape, loud)];
+
+    test.each([
+      { of: 'o', before: quiet.forward, after: other.forward },
+      { of: 'dq', before: quiet.backwardQ, after: other.backwardQ },
+      { of: 'dk', before: quiet.backwardKV, after: other.backwardKV },
+      { of: 'dv', before: quiet.backwardKV, after: other.backwardKV },
+    ])('$of of one is the same whatever another holds: its probabilities are exactly 0', ({ of, before, after }) => {
+      const [a, b] = [before.run(flavour).get(of)!, after.run(flavour).get(of)!];
+      const features = a.length / (documents.tiles * 16);
+      let differ = 0;
+      a.forEach((value, i) => {
+        const token = Math.floor(i / (features * 16)) * 16 + (i % 16);
+        if (documents.of[token] !== changed) expect(b[i]).toBe(value);
+        else if (b[i] !== value) differ++;
+      });
+      expect(differ).toBeGreaterThan(0);
+    });
+  });
+});
+
+/** The same tensors with numbers of up to a million in the tokens of one document. */
+function disturb(documents: Documents, inputs: Tensors, document: number): Tensors {
+  const loud = (x: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> => {
+    const features = x.length / (documents.tiles * 16);
+    return x.map((value, i) => (documents.of[Math.floor(i / (features * 16)) * 16 + (i % 16)] === document ? value * 3e5 : value));
+  };
+  return { q: loud(inputs.q), k: loud(inputs.k), v: loud(inputs.v), dO: loud(inputs.dO) };
+}

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { KernelCall, eachFlavour } from './harness.ts';
+import type { Flavour } from '../../src/kernels/table.ts';
+
+/** Distance from a wanted number in units of the last place of the f32 nearest to it. */
+function ulps(got: number, want: number): number {
+  const exponent = Math.floor(Math.log2(Math.abs(Math.fround(want))));
+  return Math.abs(got - want) / 2 ** (Math.max(exponent, -126) - 23);
+}
+
+/**
+ * exp(x) as kernels compute it, bit for bit: the backward pass of attention given statistics of our own, maximum 0 and
+ * 1 / sum = 1, for one query of one number, 1, whose dO is 1. Then dv of key j is 1 * exp(key j - 0).
+ */
+function exponentials(x: Float32Array, flavour: Flavour): Float32Array {
+  const heads = Math.ceil(x.length / 16);
+  const keys = new Float32Array(heads * 16);
+  keys.set(x);
+  const oneQuery = (): Float32Array => Float32Array.from({ length: heads * 16 }, (_, i) => (i % 16 ? 0 : 1));
+  const call = new KernelCall('attentionBackwardKV', heads, {
+    dk: keys.length,
+    dv: keys.length,
+    dO: oneQuery(),
+    stats: Float32Array.from({ length: heads * 32 }, (_, i) => (i % 32 < 16 ? 0 : 1)),
+    delta: new Float32Array(keys.length),
+    q: oneQuery(),
+    k: keys,
+    v: new Float32Array(keys.length),
+    first: new Uint32Array(16),
+    last: Uint32Array.from({ length: 16 }, (_, i) => (i ? 0 : 15)),
+    heads,
+    kvHeads: heads,
+    D: 1,
+    scaling: 1,
+    tiles: 1,
+  });
+  return (call.run(flavour).get('dv') as Float32Array).subarray(0, x.length);
+}
+
+/** log(n + e) as kernels compute it: the loss of n logits 0 and one of x, label 0, where e = exp(x), x <= 0. */
+function logarithms(n: number, x: Float32Array, flavour: Flavour): Float32Array {
+  const tiles = Math.ceil(x.length / 16);
+  const logits = new Float32Array(tiles * (n + 1) * 16);
+  x.forEach((v, t) => (logits[(Math.floor(t / 16) * (n + 1) + n) * 16 + (t % 16)] = v));
+  const call = new KernelCall('crossEntropy', tiles, { loss: tiles * 16, logits, labels: new Int32Array(tiles * 16), V: n + 1 });
+  return (call.run(flavour).get('loss') as Float32Array).subarray(0, x.length);
+}
+
+const evenly = (count: number, low: number, high: number): Float32Array =>
+  Float32Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));
+
+eachFlavour((flavour) => {
+  test.each([
+    [-87.25, 88],
+    [-1, 1],
+    [-1e-3, 1e-3],
+    [0.34, 0.36],
+    [-17.4, -17.3],
+  ])('exp is at most 2 ULP off from %f to %f', (low, high) => {
+    const x = evenly(40_000, low, high);
+    const got = exponentials(x, flavour);
+    const worst = x.reduce((m, v, i) => Math.max(m, ulps(got[i]!, Math.exp(v))), 0);
+    expect(worst).toBeLessThanOrEqual(2);
+  });
+
+  test('exp(0) is 1: the first key of a document has probability 1', () => {
+    expect(exponentials(Float32Array.of(0, -0), flavour)).toEqual(Float32Array.of(1, 1));
+  });
+
+  test('exp is 0 where f32 would turn subnormal, and stays finite above 88', () => {
+    expect(exponentials(Float32Array.of(-87.5, -1000, -1e30), flavour)).toEqual(new Float32Array(3));
+    const top = exponentials(Float32Array.of(88, 89, 1e30), flavour);
+    expect(top[1]).toBe(top[0]);
+    expect(top[2]).toBe(top[0]);
+  });
+
+  test.each([1, 2, 3, 7, 64, 1000])('log is at most 2 ULP off from %i to one more', (n) => {
+    const x = evenly(n > 100 ? 1000 : 20_000, -17, 0);
+    const e = exponentials(x, flavour);
+    const got = logarithms(n, x, flavour);
+    const worst = x.reduce((m, _, i) => Math.max(m, ulps(got[i]!, Math.log(Math.fround(n + e[i]!)))), 0);
+    expect(worst).toBeLessThanOrEqual(2);
+  });
+
+  test('log(1) is 0: a certain token has no loss', () => {
+    expect(logarithms(1, Float32Array.of(-100, -1000), flavour)).toEqual(new Float32Array(2));
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { Random } from '../../src/core/random.ts';
+import { ALIGNMENT, aligned, plan } from '../../src/memory/plan.ts';
+import type { Plan, Span } from '../../src/memory/plan.ts';
+
+/** What every plan must keep. */
+function expectSound(spans: readonly Span[], planned: Plan): void {
+  spans.forEach((a, i) => {
+    const at = planned.offsets[i]!;
+    if (at % ALIGNMENT !== 0) throw new Error(`span ${i} begins at ${at}, which is not aligned.`);
+    if (at + a.bytes > planned.bytes) throw new Error(`span ${i} ends at ${at + a.bytes}, beyond the plan's ${planned.bytes} bytes.`);
+    spans.slice(0, i).forEach((b, j) => {
+      const together = a.first <= b.last && b.first <= a.last;
+      const overlap = at < planned.offsets[j]! + b.bytes && planned.offsets[j]! < at + a.bytes;
+      if (together && overlap && a.bytes && b.bytes) throw new Error(`spans ${i} and ${j} are live together and share bytes.`);
+    });
+  });
+}
+
+/** The most bytes that are live at one step: no plan can need less. */
+function peak(spans: readonly Span[]): number {
+  return Math.max(
+    0,
+    ...spans.map(({ first }) => spans.reduce((n, s) => (s.first <= first && first <= s.last ? n + aligned(s.bytes) : n), 0)),
+  );
+}
+
+describe('the planner', () => {
+  test('puts nothing on something that is live at the same time, whatever the spans', () => {
+    const random = new Random(1);
+    for (let round = 0; round < 300; round++) {
+      const steps = 1 + random.below(30);
+      const spans = Array.from({ length: random.below(60) }, (): Span => {
+        const first = random.below(steps);
+        return {
+          bytes: random.below(5) ? 1 + random.below(5000) : 64 * random.below(40),
+          first,
+          last: first + random.below(steps - first),
+        };
+      });
+      const planned = plan(spans);
+      expectSound(spans, planned);
+      expect(planned.bytes).toBeGreaterThanOrEqual(peak(spans));
+      expect(planned.bytes).toBeLessThanOrEqual(planned.unshared);
+    }
+  });
+
+  test('shares bytes between spans that follow one another', () => {
+    const { offsets, bytes } = plan([
+      { bytes: 640, first: 0, last: 1 },
+      { bytes: 640, first: 2, last: 3 },
+    ]);
+    expect(offsets).toEqual([0, 0]);
+    expect(bytes).toBe(640);
+  });
+
+  test('shares none between spans that meet at a step: an op reads the one and writes the other', () => {
+    const { bytes } = plan([
+      { bytes: 640, first: 0, last: 2 },
+      { bytes: 640, first: 2, last: 3 },
+    ]);
+    expect(bytes).toBe(1280);
+  });
+
+  test('puts a small span into the gap that a large one leaves', () => {
+    const spans = [
+      { bytes: 1024, first: 0, last: 9 },
+      { bytes: 512, first: 0, last: 4 },
+      { bytes: 256, first: 5, last: 9 },
+      { bytes: 256, first: 5, last: 9 },
+    ];
+    const planned = plan(spans);
+    expectSound(spans, planned);
+    expect(planned.bytes).toBe(peak(spans));
+  });
+
+  test('finds the lowest gap between spans that are live, not the end', () => {
+    const planned = plan([
+      { bytes: 512, first: 0, last: 9 },
+      { bytes: 448, first: 0, last: 3 },
+      { bytes: 384, first: 0, last: 9 },
+      { bytes: 320, first: 4, last: 9 },
+    ]);
+    expect(planned.offsets).toEqual([0, 512, 960, 512]);
+  });
+
+  test('aligns odd sizes, and counts what each would take by itself', () => {
+    const planned = plan([
+      { bytes: 1, first: 0, last: 0 },
+      { bytes: 65, first: 0, last: 0 },
+    ]);
+    expect(planned.offsets).toEqual([128, 0]);
+    expect(planned.unshared).toBe(192);
+  });
+
+  test('is the same for the same spans: a checkpoint may not move', () => {
+    const spans = Array.from({ length: 20 }, (_, i): Span => ({ bytes: 64 * (i % 3), first: i, last: i + 5 }));
+    expect(plan(spans)).toEqual(plan(spans));
+  });
+
+  test('needs nothing for nothing', () => {
+    expect(plan([])).toEqual({ offsets: [], bytes: 0, unshared: 0 });
+  });
+});
