@@ -95,5 +95,5 @@ for (let step = 0; step < steps; step++) {
   if ((step + 1) % 1000 === 0) console.log(`  held out: loss ${validLoss().toFixed(4)}`);
 }
 console.log(`held out: loss ${validLoss().toFixed(4)}, perplexity ${Math.exp(validLoss()).toFixed(2)} after ${tokens} tokens`);
-saveModel(trainer.trainedModel(), out, { dtype: 'BF16', copyFrom: directory });
+saveModel(trainer.trainedModel(), out, { dtype: 'BF16', copyFrom: directory, existing: 'allow' });
 console.log(`saved to ${out}; ${readFileSync(`${out}/model.safetensors`).length} bytes`);

@@ -38,6 +38,8 @@ export function readModel(source: TensorSource, config: LlamaConfig): LlamaModel
   for (let layer = 0; layer < config.layers; layer++) {
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
+      if (source.info(`${name}.bias`))
+        throw new UnsupportedError(explain(`${source.name}: ${name}`, 'a projection without bias', 'one with a bias'));
       const [rows, cols] = projectionShape(config, projection);
       const { dtype, elements } = readWeight(source, name, [rows, cols]);
       linears.set(name, pack(dtype, elements, rows, cols));

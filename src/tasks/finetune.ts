@@ -88,7 +88,7 @@ class Run {
         weightDecay: settings.weightDecay,
         maxGradNorm: settings.maxGradNorm,
       },
-      batchTokens: Math.min(maxSeqLength * batchSize, maxSeqLength + totalInput(prepared.train)),
+      batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(prepared.train), totalInput(prepared.valid))),
       maxSeqLength: longest,
       recompute: settings.recompute,
       module,
