@@ -51,7 +51,7 @@ export { keepMaskOf } from './sparse/pack.ts';
 export type { CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
 
 // Kernels and errors.
-export { kernelModule } from './kernels/files.ts';
+export { kernelModule } from './io/kernelModule.ts';
 export { probeFlavour } from './kernels/load.ts';
 export type { Flavour } from './kernels/table.ts';
 export { DivergenceError, FormatError, MemoryBudgetError, OutputError, UnsupportedError } from './core/errors.ts';

@@ -14,7 +14,7 @@ import type { AdapterGradient } from './adapters/lors.ts';
 import { LorsLinear } from './adapters/lors.ts';
 import { WeightOps } from './adapters/weightOps.ts';
 import { explain } from './core/errors.ts';
-import { kernelModule } from './kernels/files.ts';
+import { kernelModule } from './io/kernelModule.ts';
 import type { Flavour } from './kernels/table.ts';
 import { TILE } from './kernels/table.ts';
 import { ParameterStore } from './program/parameters.ts';

@@ -176,7 +176,8 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataBytes: num
  */
 export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safetensors {
   const header = parseHeader(bytes, bytes.byteLength, name);
-  return makeSource(name, header, ({ begin, end }) => bytes.slice(header.dataStart + begin, header.dataStart + end));
+  // A Node Buffer's own slice() would be a view of the whole file.
+  return makeSource(name, header, ({ begin, end }) => new Uint8Array(bytes.subarray(header.dataStart + begin, header.dataStart + end)));
 }
 
 /** Joins a header to a way to get at the data. */

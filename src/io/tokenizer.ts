@@ -20,11 +20,14 @@ export interface Tokenizer {
   /** Whether the model has a chat template. */
   readonly hasChatTemplate: boolean;
   /** Ids of a text, without special tokens of their own making. */
-  encode(text: string): number[];
+  readonly encode: (text: string) => number[];
   /** The text of ids, special tokens left out. */
-  decode(ids: readonly number[]): string;
+  readonly decode: (ids: readonly number[]) => string;
   /** Messages through the model's chat template. Throws UnsupportedError where it has none, FormatError where it refuses them. */
-  renderChat(messages: readonly Message[], options: { readonly addGenerationPrompt: boolean; readonly tools?: unknown }): string;
+  readonly renderChat: (
+    messages: readonly Message[],
+    options: { readonly addGenerationPrompt: boolean; readonly tools?: unknown },
+  ) => string;
 }
 
 /** What is used of the library; its declarations do not resolve from an ES module. */

@@ -5,7 +5,7 @@ import { loadAdapter } from '../io/adapter.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
 import { checkTokenizer, loadModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
-import { kernelModule } from '../kernels/files.ts';
+import { kernelModule } from '../io/kernelModule.ts';
 import type { Flavour } from '../kernels/table.ts';
 import { checkAdapter, trainingOf } from '../models/adapter.ts';
 import type { Evaluation } from '../train/evaluate.ts';

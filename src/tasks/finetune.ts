@@ -9,7 +9,7 @@ import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
-import { kernelModule } from '../kernels/files.ts';
+import { kernelModule } from '../io/kernelModule.ts';
 import { longestInput, packRows, totalInput } from '../models/batch.ts';
 import { describe } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';

@@ -4,7 +4,7 @@ import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { createOutputDirectory } from '../io/atomic.ts';
 import { loadModel, saveModel } from '../io/model.ts';
-import { kernelModule } from '../kernels/files.ts';
+import { kernelModule } from '../io/kernelModule.ts';
 import { fuseAdapter } from '../models/adapter.ts';
 import type { LlamaModel } from '../models/model.ts';
 

@@ -5,7 +5,7 @@ import { generateIds } from '../generate/generate.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { checkTokenizer, loadModel } from '../io/model.ts';
 import { StreamDecoder, loadTokenizer } from '../io/tokenizer.ts';
-import { kernelModule } from '../kernels/files.ts';
+import { kernelModule } from '../io/kernelModule.ts';
 import { fuseAdapter } from '../models/adapter.ts';
 
 export const GENERATE_OPTIONS = {

@@ -5,7 +5,7 @@ import { createOutputDirectory } from '../io/atomic.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
 import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
-import { kernelModule } from '../kernels/files.ts';
+import { kernelModule } from '../io/kernelModule.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';

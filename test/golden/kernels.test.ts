@@ -5,7 +5,7 @@ import { LoraLinear } from '../../src/adapters/lora.ts';
 import { LorsLinear } from '../../src/adapters/lors.ts';
 import { WeightOps } from '../../src/adapters/weightOps.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
-import { kernelModule } from '../../src/kernels/files.ts';
+import { kernelModule } from '../../src/io/kernelModule.ts';
 import { TILE } from '../../src/kernels/table.ts';
 import type { Flavour } from '../../src/kernels/table.ts';
 import { ParameterStore } from '../../src/program/parameters.ts';

@@ -58,7 +58,7 @@ export class OracleSession {
 
   #view(ref: Ref): Wide {
     const value = valueOf(ref);
-    return this.#arrays.get(value)!.subarray(offsetOf(ref) / CONSTRUCTORS[this.#kinds.get(value)!].BYTES_PER_ELEMENT) as Wide;
+    return this.#arrays.get(value)!.subarray(offsetOf(ref) / CONSTRUCTORS[this.#kinds.get(value)!].BYTES_PER_ELEMENT);
   }
 }
 

@@ -17,7 +17,7 @@ import type { PackedWeight } from '../../src/sparse/weight.ts';
 import { MASKS, gaussians, masked } from '../kernels/data.ts';
 
 /** Sizes that share no factor with a tile or, but for 2:4, a group. The vocabulary does not fill its last panel. */
-export function tinyConfig(tied = false): LlamaConfig {
+export function tinyConfig(tied = false, vocabulary = 13): LlamaConfig {
   const json = {
     model_type: 'llama',
     hidden_size: 12,
@@ -26,7 +26,7 @@ export function tinyConfig(tied = false): LlamaConfig {
     num_attention_heads: 6,
     num_key_value_heads: 2,
     head_dim: 2,
-    vocab_size: 13,
+    vocab_size: vocabulary,
     max_position_embeddings: 64,
     rms_norm_eps: 1e-5,
     tie_word_embeddings: tied,
@@ -35,8 +35,11 @@ export function tinyConfig(tied = false): LlamaConfig {
 }
 
 /** Random weights of a size at which every part of the model matters. */
-export function tinyModel(mask: keyof typeof MASKS = '2:4', options: { tied?: boolean; dtype?: WeightDtype } = {}): LlamaModel {
-  const model = initializeModel(tinyConfig(options.tied), 1);
+export function tinyModel(
+  mask: keyof typeof MASKS = '2:4',
+  options: { tied?: boolean; dtype?: WeightDtype; vocabulary?: number } = {},
+): LlamaModel {
+  const model = initializeModel(tinyConfig(options.tied, options.vocabulary), 1);
   const random = new Random(2);
   const linears = new Map<string, PackedWeight>();
   for (const [name, { rows, cols }] of model.linears) {

@@ -36,7 +36,7 @@ function fail(name: 'fsyncSync' | 'renameSync' | 'openSync' | 'mkdirSync', code:
     if (++calls === nth) throw Object.assign(new Error(`${code}: made for the test`), { code });
     return real(...args);
   };
-  vi.spyOn(fs, name).mockImplementation(fake as never);
+  vi.spyOn(fs, name).mockImplementation(fake);
 }
 
 describe('writeFileAtomic', () => {

@@ -69,7 +69,7 @@ describe('each promise of the format, broken', () => {
   });
 
   it('accepts what is odd but allowed', () => {
-    const odd = made({ empty: F32([0, 3], 4, 4), scalar: F32([], 0, 4), __metadata__: null } as object, 4);
+    const odd = made({ empty: F32([0, 3], 4, 4), scalar: F32([], 0, 4), __metadata__: null }, 4);
     const { tensors, metadata } = parseHeader(odd);
     expect([...tensors.keys()]).toEqual(['empty', 'scalar']);
     expect(metadata).toEqual({});
@@ -169,10 +169,10 @@ describe('writing', () => {
     fs.writeFileSync(target, 'old');
     const real = fs.writeSync.bind(fs) as (...args: unknown[]) => number;
     let calls = 0;
-    vi.spyOn(fs, 'writeSync').mockImplementation(((...args: unknown[]) => {
+    vi.spyOn(fs, 'writeSync').mockImplementation((...args: unknown[]) => {
       if (++calls === 2) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
       return real(...args);
-    }) as typeof fs.writeSync);
+    });
     const write = (): void => writeSafetensors(target, [{ name: 'a', dtype: 'U8', shape: [4], data: new Uint8Array(4) }]);
     expect(write).toThrow(OutputError);
     calls = 0;

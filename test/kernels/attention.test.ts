@@ -11,8 +11,8 @@ const SHAPES: readonly AttentionShape[] = [
   { heads: 3, kvHeads: 3, D: 16 },
 ];
 
-/** One tile; a document that ends inside a tile; many in one tile; one that spans four, with padding after it. */
-const LENGTHS = [[16], [21, 27], [1, 2, 3, 9, 1, 16, 16], [61]];
+/** One tile; a document that ends inside a tile; one that begins with a tile's last token; many in one tile; one that spans four, with padding after it. */
+const LENGTHS = [[16], [21, 27], [15, 30], [1, 2, 3, 9, 1, 16, 16], [61]];
 
 const cases = SHAPES.flatMap((shape, i) =>
   LENGTHS.map((lengths, j) => {

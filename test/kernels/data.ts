@@ -1,5 +1,5 @@
 /** Seeded inputs: small integers, whose sums are exact in any order, and Gaussians; masks of every kind. */
-import { Random } from '../../src/core/random.ts';
+import type { Random } from '../../src/core/random.ts';
 import { nonZeros } from '../../src/sparse/keepMask.ts';
 
 /** Whole numbers from -most to most. */

@@ -29,7 +29,7 @@ export function kindOf(kernel: KernelName, parameter: string, dtype: number): El
 
 /** A kernel's parameters with their roles, in order. */
 export function rolesOf(kernel: KernelName): [name: string, role: Role][] {
-  return Object.entries(SIGNATURES[kernel]) as [string, Role][];
+  return Object.entries(SIGNATURES[kernel]);
 }
 
 /** Whether a role is that of an address. */

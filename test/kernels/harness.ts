@@ -4,7 +4,7 @@
  * signature table, so that a test is its inputs and its claim.
  */
 import { describe } from 'vitest';
-import { kernelModule } from '../../src/kernels/files.ts';
+import { kernelModule } from '../../src/io/kernelModule.ts';
 import { createMemory, instantiateKernels, probeFlavour } from '../../src/kernels/load.ts';
 import { callReference } from '../../src/kernels/reference/table.ts';
 import type { OracleArgument } from '../../src/kernels/reference/table.ts';
@@ -124,13 +124,15 @@ export class KernelCall<K extends KernelName> {
     end += SCRATCH_BYTES + GUARD_BYTES;
     if (end > memory.buffer.byteLength) memory.grow(Math.ceil((end - memory.buffer.byteLength) / 65536));
     const bytes = new Uint8Array(memory.buffer, 0, end).fill(GUARD);
-    for (const data of unique) bytes.set(bytesOf(data), addresses.get(data)!);
+    for (const data of unique) bytes.set(bytesOf(data), addresses.get(data));
     const before = bytes.slice();
     const args = rolesOf(this.kernel).map(([name, role]) => {
       const data = this.#buffers.get(name);
       return data ? addresses.get(data)! : role === 'scratch' ? scratch : (this.#numbers.get(name) ?? 0);
     });
-    for (const share of shares) (kernels[this.kernel] as (...args: number[]) => void)(...args, ...share);
+    // Kernels differ in how many numbers they take; the roles have matched them to the signature.
+    const kernel: (...args: number[]) => void = kernels[this.kernel];
+    for (const share of shares) kernel(...args, ...share);
 
     const outputs = new Map<string, Elements>();
     for (const name of this.#outputs()) {
@@ -142,7 +144,7 @@ export class KernelCall<K extends KernelName> {
     }
     // Outputs and scratch put back, every byte must be what it was.
     for (const name of this.#outputs()) {
-      bytes.set(bytesOf(this.#buffers.get(name)!), addresses.get(this.#buffers.get(name)!)!);
+      bytes.set(bytesOf(this.#buffers.get(name)!), addresses.get(this.#buffers.get(name)!));
     }
     bytes.fill(GUARD, scratch, scratch + SCRATCH_BYTES);
     const touched = Buffer.compare(bytes, before) === 0 ? -1 : bytes.findIndex((b, i) => b !== before[i]);

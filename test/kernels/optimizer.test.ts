@@ -9,8 +9,8 @@ const CHUNKS = 5;
 const random = new Random(5);
 const floats = CHUNKS * CHUNK;
 
-/** Step 3 of AdamW with a clip: lr, b1, b2, eps, c1, c2, clip. */
-const hyper = Float32Array.of(1e-3, 0.9, 0.999, 1e-8, 1 / (1 - 0.9 ** 3), 1 / (1 - 0.999 ** 3), 0.7);
+/** Step 3 of AdamW with a clip: lr, b1, b2, eps, c1, c2, clip; an eps large enough to show where it is added. */
+const hyper = Float32Array.of(1e-3, 0.9, 0.999, 0.01, 1 / (1 - 0.9 ** 3), 1 / (1 - 0.999 ** 3), 0.7);
 const start = {
   parameters: gaussians(random, floats),
   m: gaussians(random, floats, 0.1),

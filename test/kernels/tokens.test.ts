@@ -19,7 +19,7 @@ const embeds = (['F32', 'F16', 'BF16'] as const).map((dtype) => {
   const table = packDense(dtype, encodeWeights(dtype, gaussians(random, V * K)), V, K);
   return {
     dtype,
-    call: new KernelCall('embed', TILES, { x: TILES * K * 16, table: table.values as Float32Array, dtype: DTYPE_CODE[dtype], ids, K }),
+    call: new KernelCall('embed', TILES, { x: TILES * K * 16, table: table.values, dtype: DTYPE_CODE[dtype], ids, K }),
   };
 });
 

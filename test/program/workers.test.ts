@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createMemory, instantiateKernels } from '../../src/kernels/load.ts';
-import { kernelModule } from '../../src/kernels/files.ts';
+import { kernelModule } from '../../src/io/kernelModule.ts';
 import type { Flavour } from '../../src/kernels/table.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { Training } from '../../src/models/llama.ts';
@@ -39,7 +39,7 @@ function step(training: Training, flavour: Flavour, workers: readonly number[]):
       run([one], kernels, counts, { me, workers: workers.length, scratch: layout.scratch, barrier: () => undefined });
   }
   const words = (value: (typeof compiled)['losses']): Uint32Array =>
-    new Uint32Array(memory.buffer.slice(layout.offsets.get(value)!, layout.offsets.get(value)! + value.bytes));
+    new Uint32Array(memory.buffer.slice(layout.offsets.get(value), layout.offsets.get(value)! + value.bytes));
   return Object.fromEntries([compiled.losses, ...compiled.store.runs.map((r) => r.gradients)].map((value) => [value.name, words(value)]));
 }
 

@@ -1,7 +1,7 @@
 /** The compiled kernel modules that ship with the package, by flavour. */
 import { readFileSync } from 'node:fs';
-import { probeFlavour } from './load.ts';
-import type { Flavour } from './table.ts';
+import { probeFlavour } from '../kernels/load.ts';
+import type { Flavour } from '../kernels/table.ts';
 
 const modules = new Map<string, WebAssembly.Module>();
 
