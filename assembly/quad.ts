@@ -28,14 +28,32 @@ export function ceilShift(n: usize, shift: usize): usize {
 export function spmmQuad(
   y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2);
-  for (let t = begin; t < end; t++) start(y + ((t * M) << FEATURE_SHIFT), init ? init + ((t * M) << FEATURE_SHIFT) : 0, M << FEATURE_SHIFT);
+  multiply(false, y, init, M, y, x, w, starts, index, M, K, begin, end);
+}
+
+/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
+export function spmmTQuad(
+  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  multiply(true, dx, init, K, dy, dx, w, starts, index, M, K, begin, end);
+}
+
+/** Both directions: `rows` is y or dy, `inputs` is x or dx, and `out`, of so many features, is the one that is written. */
+@inline
+function multiply(
+  transposed: bool, out: usize, init: usize, features: usize, rows: usize, inputs: usize, w: usize, starts: usize, index: usize,
+  M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const groups = ceilShift(K, 2), bytes = features << FEATURE_SHIFT;
+  for (let t = begin; t < end; t++) start(out + t * bytes, init ? init + t * bytes : 0, bytes);
   for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
     for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
       for (let t = begin; t < end; t++) {
-        const yb = y + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
+        const block = rows + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
         for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
-          forwardGroup(yb, x + ((t * K + (g << 2)) << FEATURE_SHIFT), w, starts + ((b * groups + g) << 3), index);
+          const quad = inputs + ((t * K + (g << 2)) << FEATURE_SHIFT), s = starts + ((b * groups + g) << 3);
+          if (transposed) backwardGroup(block, quad, w, s, index);
+          else forwardGroup(block, quad, w, s, index);
         }
       }
     }
@@ -43,6 +61,16 @@ export function spmmQuad(
 }
 
 function forwardGroup(y: usize, x: usize, w: usize, s: usize, index: usize): void {
+  eachBucket(false, y, x, w, s, index);
+}
+
+function backwardGroup(dy: usize, dx: usize, w: usize, s: usize, index: usize): void {
+  eachBucket(true, dy, dx, w, s, index);
+}
+
+/** Walks the buckets of a group; `inputs` points at its four inputs, `rows` at the block's first row. */
+@inline
+function eachBucket(transposed: bool, rows: usize, inputs: usize, w: usize, s: usize, index: usize): void {
   let i = index + (<usize>load<u32>(s) << 1);
   const stop = index + (<usize>load<u32>(s, 8) << 1);
   let v = w + (<usize>load<u32>(s, 4) << 2);
@@ -50,25 +78,30 @@ function forwardGroup(y: usize, x: usize, w: usize, s: usize, index: usize): voi
     let pattern = <u32>load<u16>(i);
     const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
     i += 4;
-    const a = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+    const a = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
     pattern &= pattern - 1;
     if (!pattern) {
-      v = forward1(y, a, v, i, last);
+      v = transposed ? backward1(rows, a, v, i, last) : forward1(rows, a, v, i, last);
     } else {
-      const b = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+      const b = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
       pattern &= pattern - 1;
       if (!pattern) {
-        v = forward2(y, a, b, v, i, last);
+        v = transposed ? backward2(rows, a, b, v, i, last) : forward2(rows, a, b, v, i, last);
       } else {
-        const c = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
+        // Three and four inputs go over half a tile at a time: a whole one would not fit the 16 vector registers.
+        const c = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
         pattern &= pattern - 1;
         if (!pattern) {
-          forward3(y, a, b, c, v, i, last);
-          v = forward3(y + 32, a + 32, b + 32, c + 32, v, i, last);
+          if (transposed) backward3(rows, a, b, c, v, i, last);
+          else forward3(rows, a, b, c, v, i, last);
+          v = transposed ? backward3(rows + 32, a + 32, b + 32, c + 32, v, i, last) : forward3(rows + 32, a + 32, b + 32, c + 32, v, i, last);
         } else {
-          const d = x + (<usize>ctz(pattern) << FEATURE_SHIFT);
-          forward4(y, a, b, c, d, v, i, last);
-          v = forward4(y + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
+          const d = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
+          if (transposed) backward4(rows, a, b, c, d, v, i, last);
+          else forward4(rows, a, b, c, d, v, i, last);
+          v = transposed
+            ? backward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last)
+            : forward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
         }
       }
     }
@@ -101,7 +134,6 @@ function forward2(y: usize, a: usize, b: usize, v: usize, i: usize, last: usize)
   return v;
 }
 
-/** Three and four inputs go over half a tile at a time: a whole one would not fit the 16 vector registers. */
 function forward3(y: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   const c0 = v128.load(c), c1 = v128.load(c, 16);
@@ -124,59 +156,7 @@ function forward4(y: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i:
   return v;
 }
 
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
-export function spmmTQuad(
-  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
-): void {
-  const groups = ceilShift(K, 2);
-  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-    for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
-      for (let t = begin; t < end; t++) {
-        const db = dy + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
-        for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
-          backwardGroup(dx + ((t * K + (g << 2)) << FEATURE_SHIFT), db, w, starts + ((b * groups + g) << 3), index);
-        }
-      }
-    }
-  }
-}
-
-function backwardGroup(dx: usize, dy: usize, w: usize, s: usize, index: usize): void {
-  let i = index + (<usize>load<u32>(s) << 1);
-  const stop = index + (<usize>load<u32>(s, 8) << 1);
-  let v = w + (<usize>load<u32>(s, 4) << 2);
-  while (i < stop) {
-    let pattern = <u32>load<u16>(i);
-    const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
-    i += 4;
-    const a = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
-    pattern &= pattern - 1;
-    if (!pattern) {
-      v = backward1(a, dy, v, i, last);
-    } else {
-      const b = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
-      pattern &= pattern - 1;
-      if (!pattern) {
-        v = backward2(a, b, dy, v, i, last);
-      } else {
-        const c = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
-        pattern &= pattern - 1;
-        if (!pattern) {
-          backward3(a, b, c, dy, v, i, last);
-          v = backward3(a + 32, b + 32, c + 32, dy + 32, v, i, last);
-        } else {
-          const d = dx + (<usize>ctz(pattern) << FEATURE_SHIFT);
-          backward4(a, b, c, d, dy, v, i, last);
-          v = backward4(a + 32, b + 32, c + 32, d + 32, dy + 32, v, i, last);
-        }
-      }
-    }
-    i = last;
-  }
-}
-
-function backward1(a: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+function backward1(dy: usize, a: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   for (; i < last; i += 2, v += 4) {
     const p = dy + <usize>load<u16>(i), w = splatAt(v);
@@ -192,7 +172,7 @@ function backward1(a: usize, dy: usize, v: usize, i: usize, last: usize): usize 
   return v;
 }
 
-function backward2(a: usize, b: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+function backward2(dy: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   for (; i < last; i += 2, v += 8) {
@@ -218,7 +198,7 @@ function backward2(a: usize, b: usize, dy: usize, v: usize, i: usize, last: usiz
   return v;
 }
 
-function backward3(a: usize, b: usize, c: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+function backward3(dy: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   let c0 = v128.load(c), c1 = v128.load(c, 16);
   for (; i < last; i += 2, v += 12) {
@@ -240,7 +220,7 @@ function backward3(a: usize, b: usize, c: usize, dy: usize, v: usize, i: usize, 
   return v;
 }
 
-function backward4(a: usize, b: usize, c: usize, d: usize, dy: usize, v: usize, i: usize, last: usize): usize {
+function backward4(dy: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   let c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
   for (; i < last; i += 2, v += 16) {

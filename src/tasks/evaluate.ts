@@ -10,19 +10,16 @@ import type { Flavour } from '../kernels/table.ts';
 import { checkAdapter, trainingOf } from '../models/adapter.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { evaluateModel } from '../train/evaluate.ts';
+import { COMMON } from './commonOptions.ts';
 
 export const EVALUATE_OPTIONS = {
-  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  model: COMMON.model,
   data: { kind: 'text', required: true, help: '.txt or .jsonl file, or a directory (its test split, else valid, else train)' },
   adapter: { kind: 'text', help: 'adapter directory' },
   maxSeqLength: { kind: 'whole', default: 512, least: 2, help: 'tokens of a window; longer documents are cut' },
   maskPrompt: { kind: 'flag', default: false, help: 'count completions and answers only' },
-  separator: {
-    kind: ['file', 'blank-lines'],
-    default: 'file',
-    help: 'a .txt is one document, or one for each run of lines between blank ones',
-  },
-  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+  separator: COMMON.separator,
+  kernels: COMMON.kernels,
 } as const satisfies OptionTable;
 
 /** Evaluates. Documents are cut to the model's positions where those are fewer. Throws as loading does. */

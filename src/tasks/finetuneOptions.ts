@@ -4,11 +4,12 @@ import { ADAPTER_METHODS } from '../adapters/adapter.ts';
 import { PRUNERS } from '../prune/scores.ts';
 import { PROJECTIONS } from '../models/names.ts';
 import { SCHEDULES } from '../train/schedule.ts';
+import { COMMON } from './commonOptions.ts';
 
 export const FINETUNE_METHODS = [...ADAPTER_METHODS, 'full'] as const;
 
 export const FINETUNE_OPTIONS = {
-  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  model: COMMON.model,
   data: { kind: 'text', required: true, help: '.txt or .jsonl file, or a directory with train, valid and test files' },
   out: { kind: 'text', required: true, help: 'directory for the adapter, checkpoints and log' },
   prune: { kind: PRUNERS, help: 'prune the model first' },
@@ -47,12 +48,8 @@ export const FINETUNE_OPTIONS = {
   saveEvery: { kind: 'whole', default: 100, least: 0, help: 'updates between checkpoints; 0 for none but the last' },
   resume: { kind: 'text', help: 'go on from a checkpoint-N directory, or the last one of an output directory' },
   maskPrompt: { kind: 'flag', default: false, help: 'learn completions and answers only' },
-  separator: {
-    kind: ['file', 'blank-lines'],
-    default: 'file',
-    help: 'a .txt is one document, or one for each run of lines between blank ones',
-  },
+  separator: COMMON.separator,
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the initial adapter and the order of the data' },
-  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
-  overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
+  kernels: COMMON.kernels,
+  overwrite: COMMON.overwrite,
 } as const satisfies OptionTable;

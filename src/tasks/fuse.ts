@@ -7,9 +7,10 @@ import { loadModel, saveModel } from '../io/model.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { fuseAdapter } from '../models/adapter.ts';
 import type { LlamaModel } from '../models/model.ts';
+import { COMMON } from './commonOptions.ts';
 
 export const FUSE_OPTIONS = {
-  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  model: COMMON.model,
   adapter: { kind: 'text', required: true, help: 'adapter directory' },
   out: { kind: 'text', required: true, help: 'directory for the fused model' },
   dtype: {
@@ -17,8 +18,8 @@ export const FUSE_OPTIONS = {
     default: 'keep',
     help: 'element type of the weights; keep rounds to what they had, F32 rounds nothing',
   },
-  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
-  overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
+  kernels: COMMON.kernels,
+  overwrite: COMMON.overwrite,
 } as const satisfies OptionTable;
 
 /** Fuses and saves, the tokenizer beside it. Returns the fused model. Throws as loading does, and where the adapter is another model's. */

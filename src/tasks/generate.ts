@@ -7,9 +7,10 @@ import { checkTokenizer, loadModel } from '../io/model.ts';
 import { StreamDecoder, loadTokenizer } from '../io/tokenizer.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { fuseAdapter } from '../models/adapter.ts';
+import { COMMON } from './commonOptions.ts';
 
 export const GENERATE_OPTIONS = {
-  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  model: COMMON.model,
   prompt: { kind: 'text', required: true, help: 'text to go on from' },
   adapter: { kind: 'text', help: 'adapter directory' },
   maxTokens: { kind: 'whole', default: 128, least: 1, help: 'new tokens at most' },
@@ -17,7 +18,7 @@ export const GENERATE_OPTIONS = {
   topK: { kind: 'whole', default: 0, least: 0, help: 'choose among so many tokens; 0 for all' },
   topP: { kind: 'number', default: 0.95, above: 0, help: 'choose among the most likely tokens that reach this probability; 1 for all' },
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the choice' },
-  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+  kernels: COMMON.kernels,
 } as const satisfies OptionTable;
 
 /** Yields the new text piece by piece, without the prompt. An adapter is merged first, in f32. Throws as loading does. */

@@ -7,9 +7,10 @@ import type { LlamaModel } from '../models/model.ts';
 import { EMBEDDING, HEAD } from '../models/names.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { indexBytes } from '../sparse/weight.ts';
+import { COMMON } from './commonOptions.ts';
 
 export const INSPECT_OPTIONS = {
-  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  model: COMMON.model,
 } as const satisfies OptionTable;
 
 export interface LayerReport {

@@ -12,25 +12,22 @@ import type { LlamaModel } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
 import { PRUNERS } from '../prune/scores.ts';
 import { parseSparsity } from '../prune/sparsity.ts';
+import { COMMON } from './commonOptions.ts';
 import type { PruneEvent } from './events.ts';
 import { sampleWindows } from './prepare.ts';
 
 export const PRUNE_OPTIONS = {
-  model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
+  model: COMMON.model,
   out: { kind: 'text', required: true, help: 'directory for the pruned model' },
   method: { kind: PRUNERS, default: 'wanda', help: 'what a weight is worth' },
   sparsity: { kind: 'text', default: '2:4', help: 'kept:group such as 2:4, or a share such as 0.5' },
   data: { kind: 'text', help: 'calibration text for wanda: .txt, .jsonl or a directory' },
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'windows of the data to calibrate on' },
   maxSeqLength: { kind: 'whole', least: 2, help: "tokens of a window; the model's positions, at most 2048, when not given" },
-  separator: {
-    kind: ['file', 'blank-lines'],
-    default: 'file',
-    help: 'a .txt is one document, or one for each run of lines between blank ones',
-  },
+  separator: COMMON.separator,
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the choice of windows' },
-  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
-  overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
+  kernels: COMMON.kernels,
+  overwrite: COMMON.overwrite,
 } as const satisfies OptionTable;
 
 /** Longest calibration window when none is asked for: the convention of the pruners' authors. */
