@@ -6,11 +6,13 @@ import type { LlamaModel } from './model.ts';
 
 /**
  * Encodes new values of a weight, in the order of its format. A kept value that is, or rounds to, zero becomes the
- * smallest number of its element type: in a checkpoint a zero means pruned, and the mask must survive the file.
+ * smallest number of its element type: in a checkpoint a zero means pruned, and the mask must survive the file. A dense
+ * weight has zeros that stay: its padding's, and those that it came with.
  */
 export function encodeKept<W extends PackedWeight>(weight: W, values: Float32Array, dtype: WeightDtype): W {
   const encoded = encodeWeights(dtype, values);
-  if (weight.format !== 'dense') for (let i = 0; i < encoded.length; i++) if (isZero(dtype, encoded[i]!)) encoded[i] = smallest(dtype);
+  const mayBeZero = (i: number): boolean => weight.format === 'dense' && isZero(weight.dtype, weight.values[i]!);
+  for (let i = 0; i < encoded.length; i++) if (isZero(dtype, encoded[i]!) && !mayBeZero(i)) encoded[i] = smallest(dtype);
   return { ...weight, dtype, values: encoded };
 }
 
