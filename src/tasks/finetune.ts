@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unpadDown, unpadUp } from '../adapters/factors.ts';
 import type { Adapter, AdapterModule } from '../adapters/adapter.ts';
-import { DivergenceError, explain } from '../core/errors.ts';
+import { DivergenceError, MemoryBudgetError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
@@ -53,9 +53,19 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   const { module, flavour } = kernelModule(settings.kernels);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
   const prepared = prepare(settings, module, flavour, tell);
-  const run = new Run(settings, prepared, module, tell);
+  const run = planned(settings, prepared, module, tell);
   run.start(flavour);
   return run.loop(hooks.signal);
+}
+
+/** The run, or why its plan is refused: what was pruned for it is not lost. */
+function planned(settings: FinetuneSettings, prepared: Prepared, module: WebAssembly.Module, tell: (event: TrainEvent) => void): Run {
+  try {
+    return new Run(settings, prepared, module, tell);
+  } catch (error) {
+    if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
+    throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);
+  }
 }
 
 /** One run: the loop around the trainer. */

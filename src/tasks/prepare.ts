@@ -96,6 +96,8 @@ export function prepare(
     base = pruned;
   }
 
+  // Only a schedule that does not know its end can be given another one.
+  const free = settings.lrSchedule === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const fingerprint = patternFingerprint(model);
   const training: Training =
     factors === undefined
@@ -116,7 +118,7 @@ export function prepare(
     adapter:
       rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
     identity: {
-      ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !FREE.has(name) && value !== undefined)),
+      ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
       kernels: flavour,
       data: dataFingerprint(trainWindows),
       masks: fingerprint,

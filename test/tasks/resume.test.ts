@@ -101,6 +101,16 @@ withShared('resume', () => {
     expectSameResult(out, join(root, 'lors-whole'), 9, false);
   });
 
+  test('a finished run with a constant learning rate goes on with more steps, as if they had been asked for at once', async () => {
+    const constant = { ...common, method: 'lors', lrSchedule: 'constant' } as const;
+    const [whole, out] = [join(root, 'constant-whole'), join(root, 'constant')];
+    await run({ ...constant, out: whole });
+    await run({ ...constant, out, iters: 4 });
+    await run({ ...constant, out, resume: out });
+    const tensors = (of: string): Buffer => fs.readFileSync(join(of, 'checkpoint-9', 'training_state.safetensors'));
+    expect(tensors(out).equals(tensors(whole))).toBe(true);
+  });
+
   test('from an earlier checkpoint of a run that went further: the later lines of the log are written again, not twice', async () => {
     const method = METHODS[0][1];
     const out = join(root, 'earlier');
