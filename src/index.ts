@@ -53,5 +53,12 @@ export type { CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/
 // Kernels and errors.
 export { kernelModule } from './io/kernelModule.ts';
 export { probeFlavour } from './kernels/load.ts';
+export { localSessions } from './runtime/local.ts';
+export { pooledSessions } from './threads/pool.ts';
+export type { PooledOptions } from './threads/pool.ts';
+export type { SessionOptions, Sessions } from './runtime/session.ts';
+export { Arena } from './runtime/arena.ts';
+export { fileHome, homeOf, stagedHome } from './io/homes.ts';
+export type { WeightHome } from './models/model.ts';
 export type { Flavour } from './kernels/table.ts';
-export { DivergenceError, FormatError, MemoryBudgetError, OutputError, UnsupportedError } from './core/errors.ts';
+export { DivergenceError, FormatError, MemoryBudgetError, OutputError, UnsupportedError, WorkerError } from './core/errors.ts';

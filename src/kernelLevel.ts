@@ -21,7 +21,7 @@ import { ParameterStore } from './program/parameters.ts';
 import type { Counts } from './program/program.ts';
 import { ProgramBuilder } from './program/program.ts';
 import type { Value } from './program/value.ts';
-import { Session } from './runtime/session.ts';
+import { LocalSession } from './runtime/local.ts';
 import { fromTiles, toTiles } from './runtime/tiles.ts';
 import type { PackOptions } from './sparse/pack.ts';
 import { pack as packElements, unpack as unpackElements } from './sparse/pack.ts';
@@ -55,7 +55,7 @@ export function merge(weight: PackedWeight, factors: FactorTensors, scaling: num
   const { up, downT, padded } = checkedFactors(store, weight, factors, scaling);
   const b = new ProgramBuilder('merge', 0);
   const merged = new WeightOps('weight', weight).merged(b, up.value, downT.value, padded, scaling);
-  const session = new Session([b.finish()], kernelModule(options.kernels));
+  const session = new LocalSession([b.finish()], kernelModule(options.kernels));
   session.run('merge', countsOf(0));
   return unpackElements(weight, session.floats(merged).slice(0, weight.values.length));
 }
@@ -87,7 +87,7 @@ function product(
   const ops = new WeightOps('weight', weight);
   if (what === 'spmm') ops.multiply(b, y, 0, x, ops.plainValues(b));
   else ops.multiplyT(b, y, 0, x, ops.plainValues(b));
-  const session = new Session([b.finish()], kernelModule(options.kernels));
+  const session = new LocalSession([b.finish()], kernelModule(options.kernels));
   session.write(x, toTiles(input, tokens, from));
   session.run(what, countsOf(tokens));
   return fromTiles(session.floats(y), tokens, to);
@@ -105,7 +105,7 @@ export interface LorsLayerOptions extends KernelOptions {
 export class LorsLayer {
   readonly #weight: PackedWeight;
   readonly #factors: Factors;
-  readonly #session: Session;
+  readonly #session: LocalSession;
   readonly #maxTokens: number;
   readonly #x: Value;
   readonly #y: Value;
@@ -130,7 +130,7 @@ export class LorsLayer {
     const backward = new ProgramBuilder('backward', tiles);
     for (const run of store.runs) backward.emit('clear', run.chunks, { x: run.gradients });
     layer.backward(backward, this.#dx, 0, this.#dy, this.#x);
-    this.#session = new Session([forward.finish(), backward.finish()], kernelModule(options.kernels));
+    this.#session = new LocalSession([forward.finish(), backward.finish()], kernelModule(options.kernels));
   }
 
   /** y [tokens, rows] of x [tokens, cols]. */

@@ -21,3 +21,10 @@ if (!hasShared) {
   if (process.env['CI']) throw new Error(`${message} Under CI the tests that need it may not be skipped.`);
   console.warn(`${message} The tests that need it are skipped.`);
 }
+
+/** Everything that an async iterable yields. */
+export async function collect<T>(pieces: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return all;
+}

@@ -5,6 +5,7 @@
 // It prunes the model beside this file to 2:4, fine-tunes it with LoRS on Moby Dick, merges the adapter, and shows at each
 // stage what the model knows and that the zeros stayed zero. Everything here is the public library; nothing is special.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { evaluate, finetune, fuse, generate, inspect, keepMaskOf, loadModel, probeFlavour } from 'lors-wasm';
@@ -26,17 +27,18 @@ for (const split of /** @type {const} */ (['train', 'valid'])) {
 }
 
 /** @param {string} title @param {{ model: string, adapter?: string }} what */
-function show(title, what) {
-  const { perplexity, tokens } = evaluate({ ...what, data, maxSeqLength: 256 });
-  const words = [...generate({ ...what, prompt, maxTokens: 40, temperature: 0.7, seed: 1 })].join('').replace(/\s+/g, ' ');
+async function show(title, what) {
+  const { perplexity, tokens } = await evaluate({ ...what, data, maxSeqLength: 256 });
+  let words = '';
+  for await (const piece of generate({ ...what, prompt, maxTokens: 40, temperature: 0.7, seed: 1 })) words += piece.replace(/\s+/g, ' ');
   console.log(`\n${title}\n  perplexity ${perplexity.toFixed(2)} on ${tokens} held-out tokens of Moby Dick\n  "${prompt}${words} ..."`);
 }
 
 const { parameters } = inspect({ model });
 console.log(
-  `A Llama of ${(parameters / 1e6).toFixed(2)} M parameters, trained on State of the Union addresses (${probeFlavour()} SIMD kernels, one thread).`,
+  `A Llama of ${(parameters / 1e6).toFixed(2)} M parameters, trained on State of the Union addresses (${probeFlavour()} SIMD kernels, ${availableParallelism()} threads).`,
 );
-show('Dense', { model });
+await show('Dense', { model });
 
 console.log('\nPruning to 2:4 with Wanda, then fine-tuning with LoRS on Moby Dick:');
 const adapter = join(out, 'adapter');
@@ -71,8 +73,8 @@ await finetune(
   },
 );
 const pruned = join(adapter, 'pruned');
-show('Pruned to 2:4', { model: pruned });
-show('Pruned and fine-tuned (LoRS)', { model: pruned, adapter });
+await show('Pruned to 2:4', { model: pruned });
+await show('Pruned and fine-tuned (LoRS)', { model: pruned, adapter });
 
 const fused = join(out, 'fused');
 fuse({ model: pruned, adapter, out: fused });

@@ -1,10 +1,11 @@
 /** The one table of kernels by weight format: merge, both products, the sampled product and its factor gradients. */
+import type { Constant } from '../core/constant.ts';
 import { DTYPE_CODE } from '../kernels/table.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
-import { pinned } from '../program/value.ts';
+import { constant } from '../program/value.ts';
 
 /** A packed weight in the arena. */
 export class WeightOps {
@@ -15,16 +16,21 @@ export class WeightOps {
   /** `values` stands in for the weight's own values: a parameter, where every kept weight trains. */
   constructor(name: string, weight: PackedWeight, values?: Ref) {
     this.weight = weight;
-    this.#values = values ?? pinned(`${name} values`, weight.values);
+    // Arrays that live outside the arena are fetched together.
+    const unit = weight.staged ? this : undefined;
+    const part = (what: string, data: Constant): Value => constant(`${name} ${what}`, data, unit);
+    const { remote } = weight;
+    this.#values = values ?? part('values', remote?.values ?? weight.values);
     if (weight.format === 'quad')
-      this.#structure = { starts: pinned(`${name} starts`, weight.starts), index: pinned(`${name} index`, weight.index) };
+      this.#structure = { starts: part('starts', remote?.starts ?? weight.starts), index: part('index', remote?.index ?? weight.index) };
     if (weight.format === 'csr')
-      this.#structure = { rowPtr: pinned(`${name} rows`, weight.rowPtr), index: pinned(`${name} index`, weight.index) };
+      this.#structure = { rowPtr: part('rows', remote?.rowPtr ?? weight.rowPtr), index: part('index', remote?.index ?? weight.index) };
   }
 
   /** How many values there are, the padding of dense panels included. */
   get length(): number {
-    return this.weight.values.length;
+    const { format, rows, cols, kept } = this.weight;
+    return format === 'dense' ? Math.ceil(rows / 4) * 4 * cols : kept;
   }
 
   /** The f32 values as they are, unpacked to scratch where they are stored shorter. */

@@ -30,8 +30,8 @@ export async function runFinetune(given: Options, reporter: Reporter): Promise<v
   }
 }
 
-export function runPrune(given: Options, reporter: Reporter): void {
-  const model = prune(given as unknown as Parameters<typeof prune>[0], reporter.event);
+export async function runPrune(given: Options, reporter: Reporter): Promise<void> {
+  const model = await prune(given as unknown as Parameters<typeof prune>[0], reporter.event);
   tellModel(model, given, reporter);
 }
 
@@ -45,18 +45,18 @@ function tellModel(model: LlamaModel, given: Options, reporter: Reporter): void 
   reporter.result({ event: 'result', out: given['out'], parameters, keptInProjections, projectionDensity }, text);
 }
 
-export function runEvaluate(given: Options, reporter: Reporter): void {
-  const { loss, perplexity, tokens, kernels } = evaluate(given as unknown as Parameters<typeof evaluate>[0]);
+export async function runEvaluate(given: Options, reporter: Reporter): Promise<void> {
+  const { loss, perplexity, tokens, kernels, threads } = await evaluate(given as unknown as Parameters<typeof evaluate>[0]);
   reporter.result(
-    { event: 'result', loss, perplexity, tokens, kernels },
-    `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}  (${kernels} kernels)\n`,
+    { event: 'result', loss, perplexity, tokens, kernels, threads },
+    `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}  (${kernels} kernels, ${threads} ${threads === 1 ? 'thread' : 'threads'})\n`,
   );
 }
 
-export function runGenerate(given: Options, reporter: Reporter): void {
+export async function runGenerate(given: Options, reporter: Reporter): Promise<void> {
   let text = String(given['prompt']);
   reporter.piece(text);
-  for (const piece of generate(given as unknown as Parameters<typeof generate>[0])) {
+  for await (const piece of generate(given as unknown as Parameters<typeof generate>[0])) {
     reporter.piece(piece);
     text += piece;
   }

@@ -12,9 +12,11 @@ export function describeEvent(event: Told): string {
       const from = event.firstStep > 0 ? ` from step ${event.firstStep}` : '';
       const dropped = event.droppedRows > 0 ? `, ${event.droppedRows} rows without a target left out` : '';
       return [
-        `${event.method} on ${event.model}: ${event.trainableParameters.toLocaleString('en')} trainable parameters, ${event.kernels} kernels`,
+        `${event.method} on ${event.model}: ${event.trainableParameters.toLocaleString('en')} trainable parameters, ` +
+          `${event.kernels} kernels, ${event.threads} ${event.threads === 1 ? 'thread' : 'threads'}`,
         `data: ${event.trainDocuments} windows to train on, ${event.validDocuments} to validate on${dropped}`,
-        `plan: ${megabytes(event.plannedBytes)} = ${event.plan}`,
+        `plan: ${megabytes(event.plannedBytes)} resident, the arena in it: ${event.plan}` +
+          (event.recomputedBlocks > 0 ? `; activations of ${event.recomputedBlocks} blocks are recomputed` : ''),
         `${event.steps} steps of up to ${event.tokensPerBatch} tokens a batch${from}`,
       ].join('\n');
     }

@@ -28,6 +28,11 @@ export class DivergenceError extends Error {
   override name = 'DivergenceError';
 }
 
+/** A worker thread that failed or died; the session that it belonged to has ended. */
+export class WorkerError extends Error {
+  override name = 'WorkerError';
+}
+
 /** A value as JSON, for messages; what JSON has no word for is `nothing`. */
 export function shown(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value);

@@ -4,7 +4,7 @@ import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { KeyValueCache } from '../nn/attention.ts';
 import type { Value } from '../program/value.ts';
-import { Session } from '../runtime/session.ts';
+import type { Session, Sessions } from '../runtime/session.ts';
 
 /** Tokens of the prompt that go through the model at once. */
 const PROMPT_TILES = 8;
@@ -19,7 +19,7 @@ export class Decoder {
   #length = 0;
 
   /** Room for `capacity` tokens, the prompt included. */
-  constructor(model: LlamaModel, capacity: number, module: WebAssembly.Module) {
+  constructor(model: LlamaModel, capacity: number, sessions: Sessions) {
     const { layers, kvHeads, headDim, vocabSize } = model.config;
     const cacheTiles = Math.ceil(capacity / TILE);
     const tiles = Math.min(PROMPT_TILES, cacheTiles);
@@ -34,7 +34,12 @@ export class Decoder {
       v: cache(`values ${i}`),
       slots: this.#slots,
     }));
-    this.#session = new Session([this.#compiled.logits(this.#logits, caches)], { module });
+    this.#session = sessions.open([this.#compiled.logits(this.#logits, caches)]);
+  }
+
+  /** Gives threads back. */
+  async close(): Promise<void> {
+    await this.#session.close();
   }
 
   /** Tokens seen so far. */
@@ -43,18 +48,18 @@ export class Decoder {
   }
 
   /** Takes tokens in and returns the logits of what follows the last of them, [vocabulary]. */
-  feed(ids: readonly number[]): Float32Array {
+  async feed(ids: readonly number[]): Promise<Float32Array> {
     if (ids.length === 0) throw new RangeError('feed: expected at least one token, got none.');
     if (this.#length + ids.length > this.#capacity) {
       throw new RangeError(`feed: expected at most ${this.#capacity - this.#length} more tokens, got ${ids.length}.`);
     }
     const most = this.#slots.bytes / 4;
-    for (let from = 0; from < ids.length; from += most) this.#pass(ids.slice(from, from + most));
+    for (let from = 0; from < ids.length; from += most) await this.#pass(ids.slice(from, from + most));
     const tile = this.#session.floats(this.#logits);
     return Float32Array.from({ length: this.#vocabulary }, (_, id) => tile[id * TILE]!);
   }
 
-  #pass(ids: readonly number[]): void {
+  async #pass(ids: readonly number[]): Promise<void> {
     const session = this.#session;
     const { inputs } = this.#compiled;
     const words = (value: Value): Uint32Array => session.words(value);
@@ -73,7 +78,7 @@ export class Decoder {
       words(inputs.last)[i] = at;
       slots[i] = at;
     });
-    session.run('logits', { tokens: ids.length, tiles: Math.ceil(ids.length / TILE), labelled: 1, labelTiles: 1 });
+    await session.run('logits', { tokens: ids.length, tiles: Math.ceil(ids.length / TILE), labelled: 1, labelTiles: 1 });
     this.#length += ids.length;
   }
 }

@@ -2,6 +2,7 @@
 import { Random } from '../core/random.ts';
 import { explain } from '../core/errors.ts';
 import type { LlamaModel } from '../models/model.ts';
+import type { Sessions } from '../runtime/session.ts';
 import { Decoder } from './decoder.ts';
 import type { Sampling } from './sample.ts';
 import { checkSampling, sample } from './sample.ts';
@@ -12,12 +13,16 @@ export interface GenerateOptions extends Sampling {
   readonly seed: number;
   /** Ids that end the text; config.json's own when absent. */
   readonly stopIds?: readonly number[];
-  /** A compiled kernel module of any flavour. */
-  readonly module: WebAssembly.Module;
+  /** Where it runs. */
+  readonly sessions: Sessions;
 }
 
 /** Yields new token ids after `prompt`, until a stop id (which is not yielded), the limit, or the model's last position. */
-export function* generateIds(model: LlamaModel, prompt: readonly number[], options: GenerateOptions): Generator<number, void, void> {
+export async function* generateIds(
+  model: LlamaModel,
+  prompt: readonly number[],
+  options: GenerateOptions,
+): AsyncGenerator<number, void, void> {
   checkSampling(options);
   const { maxPositions, eosIds } = model.config;
   if (prompt.length === 0) throw new RangeError('prompt: expected at least one token, got none. A model without a BOS token needs text.');
@@ -26,12 +31,16 @@ export function* generateIds(model: LlamaModel, prompt: readonly number[], optio
   const stop = new Set(options.stopIds ?? eosIds);
   const random = new Random(options.seed);
   const limit = Math.min(options.maxTokens, maxPositions - prompt.length);
-  const decoder = new Decoder(model, prompt.length + limit, options.module);
-  let logits = decoder.feed(prompt);
-  for (let n = 0; n < limit; n++) {
-    const id = sample(logits, options, random);
-    if (stop.has(id)) return;
-    yield id;
-    if (n + 1 < limit) logits = decoder.feed([id]);
+  const decoder = new Decoder(model, prompt.length + limit, options.sessions);
+  try {
+    let logits = await decoder.feed(prompt);
+    for (let n = 0; n < limit; n++) {
+      const id = sample(logits, options, random);
+      if (stop.has(id)) return;
+      yield id;
+      if (n + 1 < limit) logits = await decoder.feed([id]);
+    }
+  } finally {
+    await decoder.close();
   }
 }

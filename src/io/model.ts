@@ -4,17 +4,21 @@ import { FormatError, explain } from '../core/errors.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { parseConfig } from '../models/config.ts';
 import { castModel } from '../models/fuse.ts';
-import type { LlamaModel } from '../models/model.ts';
+import type { LlamaModel, WeightHome } from '../models/model.ts';
 import { modelTensors, readModel } from '../models/model.ts';
 import { createOutputDirectory } from './atomic.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { readJson } from './json.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Throws FormatError or UnsupportedError. */
-export function loadModel(directory: string): LlamaModel {
+/**
+ * Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Weights go where `home` puts them, one at a
+ * time, so that no two copies of the model exist. Throws FormatError or UnsupportedError.
+ */
+export function loadModel(directory: string, home?: WeightHome): LlamaModel {
   const source = openCheckpoint(directory);
-  return readModel(source, parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json')));
+  const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
+  return readModel(source, config, home);
 }
 
 /** Throws FormatError where a tokenizer knows ids that the model has no embedding for. */

@@ -7,7 +7,7 @@ import type { WeightDtype } from '../core/dtypes.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import { ParameterStore } from '../program/parameters.ts';
 import { ProgramBuilder } from '../program/program.ts';
-import { Session } from '../runtime/session.ts';
+import { LocalSession } from '../runtime/local.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { encodeKept, withValues } from './fuse.ts';
@@ -77,7 +77,7 @@ export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAsse
     );
     const b = new ProgramBuilder('merge', 0);
     const merged = new WeightOps(name, weight).merged(b, up.value, downT.value, padded, scaling);
-    const session = new Session([b.finish()], { module });
+    const session = new LocalSession([b.finish()], { module });
     session.run('merge', { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 });
     linears.set(name, encodeKept(weight, session.floats(merged), dtype ?? weight.dtype));
   }

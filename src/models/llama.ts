@@ -12,7 +12,7 @@ import type { ForwardContext, KeyValueCache } from '../nn/attention.ts';
 import type { BatchInputs } from '../nn/batch.ts';
 import { batchInputs } from '../nn/batch.ts';
 import { Block } from '../nn/block.ts';
-import type { BlockSaved, Recompute } from '../nn/block.ts';
+import type { BlockSaved } from '../nn/block.ts';
 import { Table } from '../nn/embedding.ts';
 import { Head } from '../nn/head.ts';
 import { Mlp } from '../nn/mlp.ts';
@@ -22,7 +22,7 @@ import { ParameterStore } from '../program/parameters.ts';
 import type { Program } from '../program/program.ts';
 import { ProgramBuilder, perTile } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
-import { pinned } from '../program/value.ts';
+import { constant } from '../program/value.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { LlamaModel } from './model.ts';
 import { EMBEDDING, FINAL_NORM, HEAD, normName, projectionName } from './names.ts';
@@ -79,8 +79,8 @@ export class CompiledLlama {
     this.inputs = batchInputs(options.tiles);
     this.losses = { name: 'losses', bytes: options.tiles * 64, kind: 'output' };
     const tables = ropeTables(config, options.positions);
-    this.#cosTable = pinned('cos', tables.cos);
-    this.#sinTable = pinned('sin', tables.sin);
+    this.#cosTable = constant('cos', tables.cos);
+    this.#sinTable = constant('sin', tables.sin);
     this.embedding = new Table(EMBEDDING, model.embedding, everything);
     const linear = (layer: number, projection: Projection): LinearLayer => {
       const name = projectionName(layer, projection);
@@ -110,14 +110,18 @@ export class CompiledLlama {
     this.#head = new Head(model.head ? new Table(HEAD, model.head, everything) : this.embedding, this.inputs);
   }
 
-  /** Losses and the gradients of all parameters, added to what is there. */
-  train(recompute: Recompute): Program {
+  /**
+   * Losses and the gradients of all parameters, added to what is there. The first `recomputed` blocks save their input
+   * alone: theirs are the activations that would be kept longest.
+   */
+  train(recomputed = 0): Program {
     const b = new ProgramBuilder('train', this.tiles);
     const context = this.#context(b);
     const embedded = this.#embed(b);
     let x = embedded;
     const saved: BlockSaved[] = [];
     this.#blocks.forEach((block, i) => {
+      const recompute = i < recomputed ? 'block' : 'none';
       const done = b.within(`layers.${i}`, () => block.forward(b, x, context, { recompute }));
       saved.push(done.saved);
       x = done.y;

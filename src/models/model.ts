@@ -27,8 +27,19 @@ export interface LlamaModel {
   readonly head: DenseWeight | undefined;
 }
 
+/** Where packed weights go as they are read. */
+export interface WeightHome {
+  /** A projection's weight, its arrays where they will stay. */
+  linear(name: string, weight: PackedWeight): PackedWeight;
+  /** The embedding or the head. */
+  table(weight: DenseWeight): DenseWeight;
+}
+
+/** Arrays stay as packing made them. */
+const AS_PACKED: WeightHome = { linear: (_name, weight) => weight, table: (weight) => weight };
+
 /** Reads and checks every tensor. Throws FormatError or UnsupportedError naming the tensor. */
-export function readModel(source: TensorSource, config: LlamaConfig): LlamaModel {
+export function readModel(source: TensorSource, config: LlamaConfig, home = AS_PACKED): LlamaModel {
   const linears = new Map<string, PackedWeight>();
   const gains = new Map<string, Gain>();
   const gain = (name: string): void => {
@@ -42,18 +53,18 @@ export function readModel(source: TensorSource, config: LlamaConfig): LlamaModel
         throw new UnsupportedError(explain(`${source.name}: ${name}`, 'a projection without bias', 'one with a bias'));
       const [rows, cols] = projectionShape(config, projection);
       const { dtype, elements } = readWeight(source, name, [rows, cols]);
-      linears.set(name, pack(dtype, elements, rows, cols));
+      linears.set(name, home.linear(name, pack(dtype, elements, rows, cols)));
     }
     gain(normName(layer, 'input_layernorm'));
     gain(normName(layer, 'post_attention_layernorm'));
   }
   gain(FINAL_NORM);
-  const embedding = readTable(source, EMBEDDING, config);
+  const embedding = home.table(readTable(source, EMBEDDING, config));
   const tied = config.tied || !source.info(`${HEAD}.weight`);
   if (tied && !config.tied) {
     throw new FormatError(explain(`${source.name}: ${HEAD}.weight`, 'a tensor (tie_word_embeddings is not true)', 'none'));
   }
-  return { name: source.name, config, linears, gains, embedding, head: tied ? undefined : readTable(source, HEAD, config) };
+  return { name: source.name, config, linears, gains, embedding, head: tied ? undefined : home.table(readTable(source, HEAD, config)) };
 }
 
 function readTable(source: TensorSource, name: string, config: LlamaConfig): DenseWeight {
@@ -68,7 +79,8 @@ function readTable(source: TensorSource, name: string, config: LlamaConfig): Den
   return packDense(dtype, elements, config.vocabSize, config.hiddenSize);
 }
 
-function readWeight(source: TensorSource, module: string, shape: readonly number[]): { dtype: WeightDtype; elements: WeightArray } {
+/** Reads one matrix or vector and checks it; `module` is its name without `.weight`. */
+export function readWeight(source: TensorSource, module: string, shape: readonly number[]): { dtype: WeightDtype; elements: WeightArray } {
   const name = `${module}.weight`;
   const info = source.info(name);
   if (!info) throw new FormatError(explain(`${source.name}: ${name}`, `a tensor of shape [${shape.join(', ')}]`, 'none'));

@@ -6,7 +6,7 @@ import type { Parameter, ParameterStore } from '../program/parameters.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
-import { pinned } from '../program/value.ts';
+import { constant } from '../program/value.ts';
 import type { DenseWeight } from '../sparse/weight.ts';
 
 export class Table {
@@ -24,7 +24,7 @@ export class Table {
     this.features = weight.cols;
     this.parameter = store?.decayed.add(name, weight.values.length, () => decodeWeights(weight.dtype, weight.values));
     this.dtype = this.parameter ? 'F32' : weight.dtype;
-    this.values = this.parameter ? this.parameter.value : pinned(name, weight.values);
+    this.values = this.parameter ? this.parameter.value : constant(name, weight.values);
   }
 
   /** x = table[ids]. */

@@ -3,7 +3,7 @@ import type { Parameter } from '../program/parameters.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
-import { pinned } from '../program/value.ts';
+import { constant } from '../program/value.ts';
 
 export class Norm {
   readonly features: number;
@@ -16,7 +16,7 @@ export class Norm {
     this.features = features;
     this.#eps = eps;
     this.#parameter = gain instanceof Float32Array ? undefined : gain;
-    this.#gain = gain instanceof Float32Array ? pinned(name, gain) : gain.value;
+    this.#gain = gain instanceof Float32Array ? constant(name, gain) : gain.value;
   }
 
   forward(b: ProgramBuilder, x: Value): { y: Value; rstd: Value } {

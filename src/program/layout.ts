@@ -1,4 +1,5 @@
 /** Where every value of a session's programs stands: pinned values once, activations of each program planned by liveness. */
+import type { Constant } from '../core/constant.ts';
 import { SCRATCH_BYTES } from '../kernels/table.ts';
 import { ALIGNMENT, aligned, plan } from '../memory/plan.ts';
 import type { Span } from '../memory/plan.ts';
@@ -25,26 +26,36 @@ export function lifetimes(program: Program): Map<Value, { first: number; last: n
     const activations = touched(op).filter(({ value }) => value.kind === 'activation');
     const unwritten = activations.find(({ value, read }) => read && !live.has(value));
     if (unwritten) {
-      throw new Error(`${program.name} op ${i} ${op.kernel} (${op.label}): reads ${unwritten.value.name} before anything writes it.`);
+      throw new Error(`${program.name} op ${i} (${op.label}): reads ${unwritten.value.name} before anything writes it.`);
     }
     for (const { value } of activations) live.set(value, { first: live.get(value)?.first ?? i, last: i });
   });
   return live;
 }
 
-/** Lays out programs that share pinned values and never run at the same time. */
-export function layOut(programs: readonly Program[], workers: number): Layout {
+/** The part of the arena that is taken already. */
+export interface Occupied {
+  /** Where free bytes begin. */
+  readonly end: number;
+  /** Where a constant stands, if it is in the arena. */
+  addressOf(data: Constant): number | undefined;
+}
+
+const EMPTY: Occupied = { end: ALIGNMENT, addressOf: () => undefined };
+
+/** Lays out programs that share pinned values and never run at the same time. Offset 0 stays free: as an argument it means "none". */
+export function layOut(programs: readonly Program[], workers: number, occupied = EMPTY): Layout {
   const offsets = new Map<Value, number>();
   const pinned: Record<string, number> = {};
-  // Offset 0 stays free: as an argument it means "none".
-  const scratch = ALIGNMENT;
+  const scratch = aligned(occupied.end);
   let end = scratch + workers * SCRATCH_BYTES;
   for (const program of programs) {
     for (const op of program.ops) {
       for (const { value } of touched(op)) {
         if (value.kind === 'activation' || offsets.has(value)) continue;
-        offsets.set(value, end);
-        end += aligned(value.bytes);
+        const there = value.data && occupied.addressOf(value.data);
+        offsets.set(value, there ?? end);
+        if (there === undefined) end += aligned(value.bytes);
         pinned[value.kind] = (pinned[value.kind] ?? 0) + aligned(value.bytes);
       }
     }

@@ -1,9 +1,11 @@
 /** Programs: a flat list of ops over values. Who reads and writes what is in the signature of each op's kernel. */
+import type { Constant } from '../core/constant.ts';
 import type { KernelName } from '../kernels/table.ts';
 import type { Ref, Value } from './value.ts';
 import { valueOf } from './value.ts';
 import type { SIGNATURES } from './signatures.ts';
 import { SIGNATURES as signatures } from './signatures.ts';
+import { stageWeights } from './stage.ts';
 
 /** How many of something a batch has; known when the program runs. */
 export interface Counts {
@@ -36,7 +38,8 @@ export function unitsIn(units: Units, counts: Counts): number {
 
 export type Argument = Ref | number | Exclude<Units, number>;
 
-export interface Op {
+/** A kernel over values. */
+export interface KernelOp {
   readonly kernel: KernelName;
   /** By parameter name. `tiles` is there where it is not all of them; `tokens` and `scratch` never are. */
   readonly args: Readonly<Record<string, Argument>>;
@@ -44,6 +47,21 @@ export interface Op {
   /** Where in the model, for messages: `layers.3.mlp.up_proj`. */
   readonly label: string;
 }
+
+/** A staged weight on its way into the arena: `fetch` begins it, `arrive` waits until it is there. See stage.ts. */
+export interface StageOp {
+  readonly stage: 'fetch' | 'arrive';
+  readonly parts: readonly StagedPart[];
+  readonly label: string;
+}
+
+/** A constant and the activation that holds it from the fetch to the last use. */
+export interface StagedPart {
+  readonly from: Constant;
+  readonly to: Value;
+}
+
+export type Op = KernelOp | StageOp;
 
 export interface Program {
   readonly name: string;
@@ -63,7 +81,7 @@ export type ArgumentsOf<K extends KernelName> = Fields<(typeof SIGNATURES)[K]>;
 
 /** Collects the ops of one program. */
 export class ProgramBuilder {
-  readonly #ops: Op[] = [];
+  readonly #ops: KernelOp[] = [];
   readonly #name: string;
   /** Tiles that activations have room for. */
   readonly tiles: number;
@@ -99,7 +117,7 @@ export class ProgramBuilder {
   }
 
   finish(): Program {
-    return { name: this.#name, ops: this.#ops };
+    return { name: this.#name, ops: stageWeights(this.#ops) };
   }
 
   #label(name: string): string {
@@ -109,6 +127,7 @@ export class ProgramBuilder {
 
 /** The values that an op reads and writes. */
 export function touched(op: Op): { value: Value; written: boolean; read: boolean }[] {
+  if ('stage' in op) return op.parts.map(({ to }) => ({ value: to, written: op.stage === 'fetch', read: op.stage === 'arrive' }));
   const found: { value: Value; written: boolean; read: boolean }[] = [];
   const roles: Readonly<Record<string, string>> = signatures[op.kernel];
   for (const [name, role] of Object.entries(roles)) {

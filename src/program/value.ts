@@ -1,18 +1,23 @@
 /** Values: the named regions of the arena that ops read and write. Only the planner knows where they are. */
+import type { Constant } from '../core/constant.ts';
 
 /**
  * What a value is for. All but activations are pinned: they keep their bytes for the life of a session.
  * input: written by the host for each batch;  weight: written once;  output: read by the host;
- * parameter, gradient, state: what training changes.
+ * parameter, gradient, state: what training changes;  staged: a weight that is fetched for each use (program/stage.ts).
  */
-export type ValueKind = 'input' | 'weight' | 'parameter' | 'gradient' | 'state' | 'output' | 'activation';
+export type ValueKind = 'input' | 'weight' | 'staged' | 'parameter' | 'gradient' | 'state' | 'output' | 'activation';
 
 export interface Value {
   readonly name: string;
   readonly bytes: number;
   readonly kind: ValueKind;
-  /** Bytes that the value starts with, fetched when a session is made; zeros when absent. */
+  /** A constant's bytes; where they stand in the session's arena already, they are not copied. */
+  readonly data?: Constant;
+  /** Makes the bytes that the value starts with, when a session is opened; zeros when there are neither. */
   readonly source?: () => ArrayBufferView;
+  /** What a staged value is fetched together with: the arrays of one packed weight. */
+  readonly unit?: object;
 }
 
 /** A part of a value, from a byte offset on. */
@@ -38,7 +43,7 @@ export function offsetOf(ref: Ref): number {
   return 'value' in ref ? ref.offset : 0;
 }
 
-/** A constant of the session. */
-export function pinned(name: string, data: ArrayBufferView): Value {
-  return { name, bytes: data.byteLength, kind: 'weight', source: () => data };
+/** A constant of the session, or of each use where it is fetched with the rest of `unit`. */
+export function constant(name: string, data: Constant, unit?: object): Value {
+  return { name, bytes: data.byteLength, kind: unit ? 'staged' : 'weight', data, ...(unit && { unit }) };
 }

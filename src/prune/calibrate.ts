@@ -5,60 +5,79 @@ import { longestInput, packRows, totalInput, writeBatch } from '../models/batch.
 import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { Value } from '../program/value.ts';
-import { Session } from '../runtime/session.ts';
+import type { Session, Sessions } from '../runtime/session.ts';
 import { ObservedLinear } from './observe.ts';
 
 /** Tokens that go through a block at once. */
 const BATCH_TOKENS = 2048;
 
 export class Calibration {
-  readonly #module: WebAssembly.Module;
+  readonly #sessions: Sessions;
   readonly #batches: readonly (readonly Sequence[])[];
   readonly #tiles: number;
   readonly #positions: number;
   /** The input of the next block for each batch, [tiles][hidden][16]. */
-  #hidden: Float32Array[] = [];
+  readonly #hidden: Float32Array[] = [];
 
-  /** Embeds the sequences. */
-  constructor(model: LlamaModel, sequences: readonly Sequence[], module: WebAssembly.Module) {
-    this.#module = module;
+  private constructor(sequences: readonly Sequence[], sessions: Sessions) {
+    this.#sessions = sessions;
     this.#positions = longestInput(sequences);
     this.#batches = packRows(sequences, Math.max(BATCH_TOKENS, this.#positions));
     this.#tiles = Math.ceil(this.#batches.reduce((most, batch) => Math.max(most, totalInput(batch)), 0) / TILE);
-    const y = this.#buffer(model, 'embedded', 'output');
-    const compiled = this.#compile(model);
-    const session = new Session([compiled.embed(y)], { module });
-    this.#hidden = this.#batches.map((batch) => {
-      session.run('embed', writeBatch(session, compiled.inputs, batch, model.config.vocabSize));
-      return session.floats(y).slice();
-    });
+  }
+
+  /** Embeds the sequences. */
+  static async start(model: LlamaModel, sequences: readonly Sequence[], sessions: Sessions): Promise<Calibration> {
+    const calibration = new Calibration(sequences, sessions);
+    const y = calibration.#buffer(model, 'embedded', 'output');
+    const compiled = calibration.#compile(model);
+    const session = sessions.open([compiled.embed(y)]);
+    try {
+      for (const batch of calibration.#batches) {
+        await session.run('embed', writeBatch(session, compiled.inputs, batch, model.config.vocabSize));
+        calibration.#hidden.push(session.floats(y).slice());
+      }
+    } finally {
+      await session.close();
+    }
+    return calibration;
   }
 
   /** ||X_j||_2 of the inputs of each linear module of a block, over all tokens; the next block's input stays as it is. */
-  inputNorms(model: LlamaModel, layer: number): Map<string, Float64Array> {
+  async inputNorms(model: LlamaModel, layer: number): Promise<Map<string, Float64Array>> {
     const observed: ObservedLinear[] = [];
-    const session = this.#through(model, layer, () => undefined, observed);
+    const session = await this.#through(model, layer, () => undefined, observed);
     const norms = new Map<string, Float64Array>();
     for (const linear of observed) if (session.has(linear.squares)) norms.set(linear.name, session.doubles(linear.squares).map(Math.sqrt));
     return norms;
   }
 
   /** Takes every batch through a block of the model as it is now: its output is the next block's input. */
-  advance(model: LlamaModel, layer: number): void {
-    this.#through(model, layer, (i, y) => this.#hidden[i]!.set(y));
+  async advance(model: LlamaModel, layer: number): Promise<void> {
+    await this.#through(model, layer, (i, y) => this.#hidden[i]!.set(y));
   }
 
-  #through(model: LlamaModel, layer: number, each: (batch: number, y: Float32Array) => void, observed?: ObservedLinear[]): Session {
+  /** The session is closed; what it computed can be read. */
+  async #through(
+    model: LlamaModel,
+    layer: number,
+    each: (batch: number, y: Float32Array) => void,
+    observed?: ObservedLinear[],
+  ): Promise<Session> {
     const x = this.#buffer(model, 'block input', 'input');
     const y = this.#buffer(model, 'block output', 'output');
     const compiled = this.#compile(model, observed);
-    const session = new Session([compiled.block(layer, y, x)], { module: this.#module });
-    this.#batches.forEach((batch, i) => {
-      const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
-      session.floats(x).set(this.#hidden[i]!);
-      session.run('block', counts);
-      each(i, session.floats(y));
-    });
+    const session = this.#sessions.open([compiled.block(layer, y, x)]);
+    try {
+      for (const [i, batch] of this.#batches.entries()) {
+        const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
+        session.floats(x).set(this.#hidden[i]!);
+        await session.run('block', counts);
+        each(i, session.floats(y));
+      }
+    } finally {
+      await session.close();
+    }
     return session;
   }
 

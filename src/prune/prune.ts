@@ -4,6 +4,7 @@ import type { Sequence } from '../models/batch.ts';
 import { withValues } from '../models/fuse.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
+import type { Sessions } from '../runtime/session.ts';
 import { nonZeros } from '../sparse/keepMask.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
@@ -18,8 +19,8 @@ export interface PruneOptions {
   readonly sparsity: Sparsity;
   /** Calibration text; magnitude needs none. */
   readonly calibration: readonly Sequence[];
-  /** A compiled kernel module of any flavour. */
-  readonly module: WebAssembly.Module;
+  /** Where calibration runs. */
+  readonly sessions: Sessions;
   /** Called when a block is done. */
   readonly onBlock?: (layer: number, layers: number) => void;
 }
@@ -28,23 +29,23 @@ export interface PruneOptions {
  * A model whose projections keep only the weights that score highest. The embedding, the head and the norms stay.
  * Throws RangeError where an N:M group does not divide a layer's inputs, or Wanda has no calibration text.
  */
-export function pruneModel(model: LlamaModel, options: PruneOptions): LlamaModel {
+export async function pruneModel(model: LlamaModel, options: PruneOptions): Promise<LlamaModel> {
   const { method, calibration } = options;
   if (method === 'wanda' && calibration.length === 0) throw new RangeError('wanda: expected calibration text, got none.');
   // A group that does not fit is found before any work is done.
   for (const [name, { cols }] of model.linears) selectKept(new Float64Array(cols), 1, cols, options.sparsity, name);
-  const run = method === 'wanda' ? new Calibration(model, calibration, options.module) : undefined;
+  const run = method === 'wanda' ? await Calibration.start(model, calibration, options.sessions) : undefined;
   const { layers } = model.config;
   let pruned = model;
   for (let layer = 0; layer < layers; layer++) {
-    const norms = run?.inputNorms(pruned, layer);
+    const norms = await run?.inputNorms(pruned, layer);
     const linears = new Map<string, PackedWeight>();
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
       linears.set(name, pruneWeight(name, model.linears.get(name)!, options.sparsity, norms?.get(name)));
     }
     pruned = withValues(pruned, { linears });
-    if (layer + 1 < layers) run?.advance(pruned, layer);
+    if (layer + 1 < layers) await run?.advance(pruned, layer);
     options.onBlock?.(layer, layers);
   }
   return pruned;

@@ -1,71 +1,103 @@
-/** A session: programs laid out in one arena, their weights written, ready to run. One worker, local memory. */
+/** A session: programs laid out in one arena, their constants written, ready to run. */
 import { MemoryBudgetError } from '../core/errors.ts';
-import { createMemory, instantiateKernels } from '../kernels/load.ts';
-import type { Kernels } from '../kernels/table.ts';
-import type { Step } from '../program/encode.ts';
-import { encode } from '../program/encode.ts';
+import { instantiateKernels } from '../kernels/load.ts';
+import type { Fetch, Step } from '../program/encode.ts';
+import { encode, nameOf } from '../program/encode.ts';
 import type { Layout } from '../program/layout.ts';
 import { layOut } from '../program/layout.ts';
 import type { Counts, Program } from '../program/program.ts';
 import { touched } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
 import { offsetOf, valueOf } from '../program/value.ts';
+import { ADDRESS_SPACE, Arena } from './arena.ts';
+import { fetchNow } from './fetch.ts';
 import { run } from './run.ts';
 
-export interface SessionOptions {
-  /** A compiled kernel module of any flavour. */
-  readonly module: WebAssembly.Module;
-  /** Most bytes that the arena may take; refused up front. The address space ends at 4 GiB. */
-  readonly memoryBytes?: number;
+/** Where programs run: what opens sessions, and what would fit. */
+export interface Sessions {
+  open(programs: readonly Program[]): Session;
+  /** Whether the plan of these programs is small enough to be opened. */
+  fits(programs: readonly Program[]): boolean;
 }
 
-const ADDRESS_SPACE = 2 ** 32 - 65536;
+export interface SessionOptions {
+  /** A compiled kernel module of any flavour, for the kind of memory that the arena has. */
+  readonly module: WebAssembly.Module;
+  /** Where weights may stand already; a new one when absent. */
+  readonly arena?: Arena;
+  /** Most bytes that the arena may take; refused up front. The address space ends at 4 GiB. */
+  readonly memoryBytes?: number | undefined;
+}
 
-export class Session {
+/** The layout of programs for so many workers, and the most bytes that it may have. */
+export function planOf(programs: readonly Program[], options: SessionOptions, workers: number): { layout: Layout; most: number } {
+  return { layout: layOut(programs, workers, options.arena), most: Math.min(options.memoryBytes ?? ADDRESS_SPACE, ADDRESS_SPACE) };
+}
+
+export interface EncodedProgram {
+  readonly steps: readonly Step[];
+  readonly fetches: readonly Fetch[];
+}
+
+/** The host's side of a session: where everything stands, and how it is read and written. */
+export abstract class Session {
   readonly layout: Layout;
-  readonly #memory: WebAssembly.Memory;
-  readonly #kernels: Kernels;
-  readonly #steps: ReadonlyMap<string, readonly Step[]>;
+  /** Bytes of the arena that nothing has been written to when the session is opened: not resident yet. */
+  readonly untouched: number;
+  protected readonly module: WebAssembly.Module;
+  protected readonly arena: Arena;
+  protected readonly encoded: ReadonlyMap<string, EncodedProgram>;
   readonly #programs: ReadonlyMap<string, Program>;
 
-  constructor(programs: readonly Program[], options: SessionOptions) {
-    this.layout = layOut(programs, 1);
-    const most = Math.min(options.memoryBytes ?? ADDRESS_SPACE, ADDRESS_SPACE);
-    if (this.layout.bytes > most) {
+  /** Throws MemoryBudgetError where the plan is larger than it may be. */
+  constructor(programs: readonly Program[], options: SessionOptions, workers: number, shared: boolean) {
+    this.module = options.module;
+    this.arena = options.arena ?? new Arena(shared);
+    const { layout, most } = planOf(programs, { ...options, arena: this.arena }, workers);
+    this.layout = layout;
+    if (layout.bytes > most) {
       throw new MemoryBudgetError(
-        `memory: the plan needs ${megabytes(this.layout.bytes)} (${describe(this.layout)}), but it may have ${megabytes(most)}. ` +
-          'Fewer tokens a batch, a shorter --max-seq-length or --recompute block need less.',
+        `memory: the plan needs ${megabytes(layout.bytes)} (${describe(layout)}), but it may have ${megabytes(most)}. ` +
+          'Fewer tokens a batch, a shorter --max-seq-length or --recompute auto need less.',
       );
     }
-    this.#memory = createMemory(this.layout.bytes, false);
-    this.#kernels = instantiateKernels(options.module, this.#memory);
+    this.untouched = layout.bytes - this.arena.end;
+    this.arena.reserve(layout.bytes);
     this.#programs = new Map(programs.map((program) => [program.name, program]));
-    this.#steps = new Map(programs.map((program) => [program.name, encode(program, this.layout)]));
-    for (const value of this.layout.offsets.keys()) {
-      if (value.source) this.write(value, value.source());
+    this.encoded = new Map(programs.map((program) => [program.name, encode(program, this.layout)]));
+    for (const [value, address] of this.layout.offsets) {
+      const start = value.data ?? value.source?.();
+      if (!start || !ArrayBuffer.isView(start) || this.arena.addressOf(start) !== undefined) continue;
+      this.arena.write(address, start);
+      this.untouched -= start.byteLength;
     }
   }
 
-  /** Runs a program to its end. */
-  run(name: string, counts: Counts): void {
-    run(this.#stepsOf(name), this.#kernels, counts, { me: 0, workers: 1, scratch: this.layout.scratch, barrier: () => undefined });
-  }
+  /** Resolves when all that run is there. */
+  abstract ready(): void | Promise<void>;
+
+  /** Runs a program to its end. One at a time. */
+  abstract run(name: string, counts: Counts): void | Promise<void>;
+
+  /** Gives threads back. The session cannot run any more; what it computed can be read. */
+  abstract close(): void | Promise<void>;
 
   /**
-   * Runs a program step by step and says where the first value that is not finite was written, as
+   * Runs a program step by step, on the host alone, and says where the first value that is not finite was written, as
    * `op 41 spmmQuad (layers.3.mlp.up_proj)`; undefined where all are finite. For a loss that stopped being a number.
    */
   findNonFinite(name: string, counts: Counts): string | undefined {
-    const program = this.#programs.get(name)!;
-    const steps = this.#stepsOf(name);
+    const { steps, fetches } = this.program(name);
+    const { ops } = this.#programs.get(name)!;
+    const kernels = instantiateKernels(this.module, this.arena.memory);
     // What earlier runs left beyond this batch's tiles must not be taken for something that this run wrote.
-    new Uint8Array(this.#memory.buffer, this.layout.bytes - this.layout.activations, this.layout.activations).fill(0);
+    this.arena.bytes(this.layout.bytes - this.layout.activations, this.layout.activations).fill(0);
+    const walker = { ...ALONE, scratch: this.layout.scratch, stage: fetchNow(fetches, this.arena) };
     for (let i = 0; i < steps.length; i++) {
-      run(steps.slice(i, i + 1), this.#kernels, counts, { me: 0, workers: 1, scratch: this.layout.scratch, barrier: () => undefined });
-      const op = program.ops[i]!;
-      for (const { value, written } of touched(op)) {
-        if (written && value.kind === 'activation' && !this.floats(value).every(Number.isFinite))
-          return `op ${i} ${op.kernel} (${op.label})`;
+      run(steps.slice(i, i + 1), kernels, counts, walker);
+      if ('stage' in ops[i]!) continue;
+      for (const { value, written } of touched(ops[i]!)) {
+        if (written && value.kind === 'activation' && !this.floats(value).every(Number.isFinite)) return `op ${i} ${nameOf(steps[i]!)}`;
       }
     }
     return undefined;
@@ -73,17 +105,17 @@ export class Session {
 
   /** A live view of a value's floats. */
   floats(ref: Ref): Float32Array {
-    return new Float32Array(this.#memory.buffer, this.#address(ref), (valueOf(ref).bytes - offsetOf(ref)) >> 2);
+    return new Float32Array(this.arena.memory.buffer, this.#address(ref), (valueOf(ref).bytes - offsetOf(ref)) >> 2);
   }
 
   /** A live view of a value's f64s. */
   doubles(ref: Ref): Float64Array {
-    return new Float64Array(this.#memory.buffer, this.#address(ref), (valueOf(ref).bytes - offsetOf(ref)) >> 3);
+    return new Float64Array(this.arena.memory.buffer, this.#address(ref), (valueOf(ref).bytes - offsetOf(ref)) >> 3);
   }
 
   /** A live view of a value's words. */
   words(ref: Ref): Uint32Array {
-    return new Uint32Array(this.#memory.buffer, this.#address(ref), (valueOf(ref).bytes - offsetOf(ref)) >> 2);
+    return new Uint32Array(this.arena.memory.buffer, this.#address(ref), (valueOf(ref).bytes - offsetOf(ref)) >> 2);
   }
 
   /** Whether a value is part of any program. */
@@ -96,15 +128,13 @@ export class Session {
     if (data.byteLength > valueOf(ref).bytes - offsetOf(ref)) {
       throw new RangeError(`${valueOf(ref).name}: expected at most ${valueOf(ref).bytes} bytes, got ${data.byteLength}.`);
     }
-    new Uint8Array(this.#memory.buffer, this.#address(ref), data.byteLength).set(
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    );
+    this.arena.write(this.#address(ref), data);
   }
 
-  #stepsOf(name: string): readonly Step[] {
-    const steps = this.#steps.get(name);
-    if (!steps) throw new RangeError(`session: expected one of the programs ${[...this.#steps.keys()].join(', ')}, got ${name}.`);
-    return steps;
+  protected program(name: string): EncodedProgram {
+    const program = this.encoded.get(name);
+    if (!program) throw new RangeError(`session: expected one of the programs ${[...this.encoded.keys()].join(', ')}, got ${name}.`);
+    return program;
   }
 
   #address(ref: Ref): number {
@@ -113,6 +143,9 @@ export class Session {
     return base + offsetOf(ref);
   }
 }
+
+/** One worker that waits for nobody. */
+export const ALONE = { me: 0, workers: 1, barrier: (): void => undefined } as const;
 
 /** What a plan is made of, in words. */
 export function describe(layout: Layout): string {

@@ -2,6 +2,7 @@
  * Packed weights: the kept values of a matrix W [rows, cols] (out x in) and where they stand. There is no mask tensor:
  * the index arrays are the pattern, and a kept value that is exactly zero stays kept.
  */
+import type { RemoteBytes } from '../core/constant.ts';
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 
 interface Packed {
@@ -14,6 +15,10 @@ interface Packed {
   readonly kept: number;
   /** The pattern as people name it: `2:4`, `unstructured` or `dense`. */
   readonly pattern: string;
+  /** The arrays are fetched into the arena for each use: the model is larger than it. */
+  readonly staged?: boolean;
+  /** Where the arrays are when they are not in memory; reading a field then reads its file. */
+  readonly remote?: Readonly<Record<string, RemoteBytes>>;
 }
 
 /** Pattern-bucketed quads (layout: assembly/quad.ts): N:M masks, and unstructured ones near half density. */
@@ -36,6 +41,11 @@ export interface DenseWeight extends Packed {
 }
 
 export type PackedWeight = QuadWeight | CsrWeight | DenseWeight;
+
+/** Bytes of all arrays. */
+export function packedBytes(weight: PackedWeight): number {
+  return weight.values.byteLength + indexBytes(weight);
+}
 
 /** Bytes of the index arrays: what the pattern costs beside the values. */
 export function indexBytes(weight: PackedWeight): number {

@@ -1,5 +1,6 @@
 /** Options that several tasks have, said once. */
 import type { OptionTable } from '../core/options.ts';
+import { WEIGHT_PLACES } from './weights.ts';
 
 export const COMMON = {
   model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
@@ -9,5 +10,11 @@ export const COMMON = {
     help: 'a .txt is one document, or one for each run of lines between blank ones',
   },
   kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+  threads: { kind: 'whole', least: 1, help: 'worker threads; the cores that there are when not given. Results do not depend on it' },
+  weights: {
+    kind: WEIGHT_PLACES,
+    default: 'auto',
+    help: 'where packed weights live: in the arena, or outside it and fetched for each use (models of more than 4 GiB)',
+  },
   overwrite: { kind: 'flag', default: false, help: 'write into an output directory that holds files' },
 } as const satisfies OptionTable;

@@ -1,16 +1,19 @@
 /** Perplexity of a model directory, with an adapter or without: the job of `lors eval`. */
+import { tmpdir } from 'node:os';
 import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
-import { checkTokenizer, loadModel } from '../io/model.ts';
+import { checkTokenizer } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
-import { kernelModule } from '../io/kernelModule.ts';
 import type { Flavour } from '../kernels/table.ts';
 import { checkAdapter, trainingOf } from '../models/adapter.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { evaluateModel } from '../train/evaluate.ts';
+import { Arena } from '../runtime/arena.ts';
 import { COMMON } from './commonOptions.ts';
+import { openHost } from './host.ts';
+import { loadModelInto } from './weights.ts';
 
 export const EVALUATE_OPTIONS = {
   model: COMMON.model,
@@ -20,27 +23,30 @@ export const EVALUATE_OPTIONS = {
   maskPrompt: { kind: 'flag', default: false, help: 'count completions and answers only' },
   separator: COMMON.separator,
   kernels: COMMON.kernels,
+  threads: COMMON.threads,
+  weights: COMMON.weights,
 } as const satisfies OptionTable;
 
 /** Evaluates. Documents are cut to the model's positions where those are fewer. Throws as loading does. */
-export function evaluate(
+export async function evaluate(
   options: Given<typeof EVALUATE_OPTIONS>,
   onBatch?: (done: number, all: number) => void,
-): Evaluation & { readonly kernels: Flavour } {
+): Promise<Evaluation & { readonly kernels: Flavour; readonly threads: number }> {
   const settings = resolveOptions(EVALUATE_OPTIONS, options);
-  const { module, flavour } = kernelModule(settings.kernels);
-  const model = loadModel(settings.model);
+  const { flavour, threads, sessions } = openHost(settings);
+  const arena = new Arena(true);
+  const model = loadModelInto(settings.model, arena, { place: settings.weights, directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(model, tokenizer);
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter);
   if (adapter) checkAdapter(model, adapter);
   const { test, valid, train } = loadDataset(settings.data, settings.separator);
   const { documents } = tokenizeRows(test ?? valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
-  const evaluation = evaluateModel(model, documents, {
+  const evaluation = await evaluateModel(model, documents, {
     maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
-    module,
+    sessions: sessions(arena),
     ...(adapter && { training: trainingOf(adapter) }),
     ...(onBatch && { onBatch }),
   });
-  return { ...evaluation, kernels: flavour };
+  return { ...evaluation, kernels: flavour, threads };
 }

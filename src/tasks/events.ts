@@ -5,6 +5,7 @@ export interface StartEvent {
   readonly model: string;
   readonly method: string;
   readonly kernels: string;
+  readonly threads: number;
   readonly trainableParameters: number;
   readonly trainDocuments: number;
   readonly droppedRows: number;
@@ -12,9 +13,12 @@ export interface StartEvent {
   readonly steps: number;
   readonly firstStep: number;
   readonly tokensPerBatch: number;
-  /** The arena as planned. */
+  /** The highest resident set of the process, as planned. */
   readonly plannedBytes: number;
+  /** What the arena is made of. */
   readonly plan: string;
+  /** Blocks whose activations are made again in the backward pass. */
+  readonly recomputedBlocks: number;
 }
 
 export interface PruneEvent {

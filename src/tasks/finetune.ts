@@ -3,16 +3,18 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unpadDown, unpadUp } from '../adapters/factors.ts';
 import type { Adapter, AdapterModule } from '../adapters/adapter.ts';
-import { DivergenceError, MemoryBudgetError, explain } from '../core/errors.ts';
+import { DivergenceError, MemoryBudgetError, WorkerError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
-import { kernelModule } from '../io/kernelModule.ts';
 import { longestInput, packRows, totalInput } from '../models/batch.ts';
-import { describe } from '../runtime/session.ts';
+import { describe, megabytes } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';
+import type { Host } from './host.ts';
+import { openHost, peakBytes, residentBytes } from './host.ts';
+import type { Arena } from '../runtime/arena.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
@@ -50,18 +52,23 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   if (options.iters !== undefined && options.epochs !== undefined)
     throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
   const tell = hooks.onEvent ?? ((): void => undefined);
-  const { module, flavour } = kernelModule(settings.kernels);
+  const host = openHost(settings);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
-  const prepared = prepare(settings, module, flavour, tell);
-  const run = planned(settings, prepared, module, tell);
-  run.start(flavour);
-  return run.loop(hooks.signal);
+  const run = planned(settings, await prepare(settings, host, tell), host, tell);
+  try {
+    await run.start();
+    return await run.loop(hooks.signal);
+  } catch (error) {
+    throw run.withCheckpoint(error);
+  } finally {
+    await run.close();
+  }
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
-function planned(settings: FinetuneSettings, prepared: Prepared, module: WebAssembly.Module, tell: (event: TrainEvent) => void): Run {
+function planned(settings: FinetuneSettings, prepared: Prepared, host: Host, tell: (event: TrainEvent) => void): Run {
   try {
-    return new Run(settings, prepared, module, tell);
+    return new Run(settings, prepared, host, tell);
   } catch (error) {
     if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
     throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);
@@ -72,6 +79,7 @@ function planned(settings: FinetuneSettings, prepared: Prepared, module: WebAsse
 class Run {
   readonly #settings: FinetuneSettings;
   readonly #prepared: Prepared;
+  readonly #host: Host;
   readonly #trainer: Trainer;
   readonly #stream: BatchStream;
   readonly #schedule: Schedule;
@@ -82,10 +90,11 @@ class Run {
   #pending: number[] = [];
   #saved: string | undefined;
 
-  constructor(settings: FinetuneSettings, prepared: Prepared, module: WebAssembly.Module, tell: (event: TrainEvent) => void) {
+  constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, tell: (event: TrainEvent) => void) {
     const { maxSeqLength, batchSize, gradAccumulationSteps, seed } = settings;
     this.#settings = settings;
     this.#prepared = prepared;
+    this.#host = host;
     this.#tell = tell;
     this.#log = join(settings.out, 'log.jsonl');
     const longest = Math.max(longestInput(prepared.train), longestInput(prepared.valid));
@@ -101,8 +110,7 @@ class Run {
       batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(prepared.train), totalInput(prepared.valid))),
       maxSeqLength: longest,
       recompute: settings.recompute,
-      module,
-      ...(settings.memory !== undefined && { memoryBytes: settings.memory }),
+      sessions: host.sessions(prepared.arena, arenaBudget(settings.memory, prepared.arena, host.threads)),
     });
     const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
     this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
@@ -116,7 +124,9 @@ class Run {
     this.#schedule = { kind, learningRate, minLearningRate, warmup, steps };
   }
 
-  start(kernels: string): void {
+  /** Tells the plan: what is resident with all threads there, and what the first step will add. */
+  async start(): Promise<void> {
+    await this.#trainer.ready();
     this.#trimLog();
     const { model, train, valid, droppedRows } = this.#prepared;
     const { layout, compiled } = this.#trainer;
@@ -124,7 +134,8 @@ class Run {
       event: 'start',
       model: model.name,
       method: this.#prepared.adapter?.method ?? 'full',
-      kernels,
+      kernels: this.#host.flavour,
+      threads: this.#host.threads,
       trainableParameters: compiled.store.size,
       trainDocuments: train.length,
       droppedRows,
@@ -132,9 +143,14 @@ class Run {
       steps: this.#schedule.steps,
       firstStep: this.#firstStep,
       tokensPerBatch: compiled.tiles * 16,
-      plannedBytes: layout.bytes,
+      plannedBytes: Math.max(peakBytes(), residentBytes() + this.#trainer.untouched),
       plan: describe(layout),
+      recomputedBlocks: this.#trainer.recomputed,
     });
+  }
+
+  close(): Promise<void> {
+    return this.#trainer.close();
   }
 
   async loop(signal: AbortSignal | undefined): Promise<FinetuneResult> {
@@ -147,7 +163,7 @@ class Run {
     while (this.#trainer.step < steps && !signal?.aborted) {
       const learningRate = learningRateAt(this.#schedule, this.#trainer.step);
       const batches = Array.from({ length: gradAccumulationSteps }, () => this.#stream.next());
-      const result = this.#update(batches, learningRate);
+      const result = await this.#trainer.update(batches, learningRate);
       const { step } = this.#trainer;
       this.#pending.push(result.loss);
       tokens += result.tokens;
@@ -165,7 +181,7 @@ class Run {
         since = now;
       }
       if (this.#prepared.valid.length > 0 && (step === steps || (stepsPerEval > 0 && step % stepsPerEval === 0)))
-        perplexity = this.#evaluate();
+        perplexity = await this.#evaluate();
       if (saveEvery > 0 && step % saveEvery === 0 && step < steps) this.#save();
       // Lets timers, signals and whoever shares this thread have their turn.
       await new Promise((resolve) => setImmediate(resolve));
@@ -186,25 +202,21 @@ class Run {
     return { out: this.#settings.out, steps: step, interrupted, perplexity };
   }
 
-  #update(batches: ReturnType<BatchStream['next']>[], learningRate: number): ReturnType<Trainer['update']> {
-    try {
-      return this.#trainer.update(batches, learningRate);
-    } catch (error) {
-      if (!(error instanceof DivergenceError)) throw error;
-      const kept = this.#saved ?? this.#settings.resume;
-      throw new DivergenceError(
-        `${error.message} ${kept === undefined ? 'No checkpoint had been saved yet.' : `The last good checkpoint is ${kept}.`}`,
-      );
-    }
+  /** An error that ends the run, with what is kept of it. */
+  withCheckpoint(error: unknown): unknown {
+    if (!(error instanceof DivergenceError || error instanceof WorkerError)) return error;
+    const kept = this.#saved ?? this.#settings.resume;
+    const message = `${error.message} ${kept === undefined ? 'No checkpoint had been saved yet.' : `The last good checkpoint is ${kept}.`}`;
+    return error instanceof WorkerError ? new WorkerError(message, { cause: error }) : new DivergenceError(message, { cause: error });
   }
 
-  #evaluate(): number {
+  async #evaluate(): Promise<number> {
     const { batchSize, valBatches } = this.#settings;
     let loss = 0;
     let labelled = 0;
     const batches = packed(this.#prepared.valid, this.#settings.maxSeqLength, batchSize);
     for (const batch of valBatches > 0 ? batches.slice(0, valBatches) : batches) {
-      const part = this.#trainer.evaluate(batch);
+      const part = await this.#trainer.evaluate(batch);
       loss += part.loss;
       labelled += part.labelled;
     }
@@ -282,7 +294,15 @@ function stepOf(line: string): number {
   }
 }
 
-/** The process's highest resident set so far. */
-function peakBytes(): number {
-  return process.resourceUsage().maxRSS * 1024;
+/** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
+function arenaBudget(memory: number | undefined, arena: Arena, threads: number): number | undefined {
+  if (memory === undefined) return undefined;
+  const others = residentBytes() - arena.end + threads * THREAD_BYTES;
+  if (memory > others) return memory - others;
+  throw new MemoryBudgetError(
+    explain('--memory', `more than the ${megabytes(others)} that the process takes beside weights and training`, megabytes(memory)),
+  );
 }
+
+/** Resident bytes of a worker thread, its compiled kernels included. */
+const THREAD_BYTES = 12e6;

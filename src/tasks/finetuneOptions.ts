@@ -40,8 +40,12 @@ export const FINETUNE_OPTIONS = {
   adamBeta1: { kind: 'number', default: 0.9, least: 0, below: 1, help: 'decay of the first moment' },
   adamBeta2: { kind: 'number', default: 0.999, least: 0, below: 1, help: 'decay of the second moment' },
   adamEpsilon: { kind: 'number', default: 1e-8, above: 0, help: 'added to the root of the second moment' },
-  recompute: { kind: ['none', 'block'], default: 'none', help: 'activations made again in the backward pass: less memory, more time' },
-  memory: { kind: 'bytes', help: 'most memory that the plan may take, such as 2GB; refused before the run' },
+  recompute: {
+    kind: ['none', 'block', 'auto'],
+    default: 'auto',
+    help: 'activations made again in the backward pass, for less memory and more time; auto: of as many blocks as it takes to fit',
+  },
+  memory: { kind: 'bytes', help: 'most memory that the process may take, such as 2GB; refused before the run' },
   stepsPerReport: { kind: 'whole', default: 10, least: 1, help: 'updates between reports' },
   stepsPerEval: { kind: 'whole', default: 100, least: 0, help: 'updates between evaluations on the valid split; 0 for none but the last' },
   valBatches: { kind: 'whole', default: 25, least: 0, help: 'batches of an evaluation; 0 for all' },
@@ -51,5 +55,7 @@ export const FINETUNE_OPTIONS = {
   separator: COMMON.separator,
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the initial adapter and the order of the data' },
   kernels: COMMON.kernels,
+  threads: COMMON.threads,
+  weights: COMMON.weights,
   overwrite: COMMON.overwrite,
 } as const satisfies OptionTable;

@@ -15,8 +15,11 @@ import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
 import { parseSparsity } from '../prune/sparsity.ts';
+import { Arena } from '../runtime/arena.ts';
 import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
+import type { Host } from './host.ts';
+import { loadModelInto } from './weights.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 
@@ -24,6 +27,8 @@ export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
 
 export interface Prepared {
   readonly model: LlamaModel;
+  /** What its weights stand in. */
+  readonly arena: Arena;
   /** The directory that `model` can be loaded from again. */
   readonly base: string;
   /** Windows of at most maxSeqLength input tokens. */
@@ -54,17 +59,17 @@ const FREE = new Set([
   'resume',
   'overwrite',
   'kernels',
+  'threads',
+  'weights',
 ]);
 
 /** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */
-export function prepare(
-  settings: FinetuneSettings,
-  module: WebAssembly.Module,
-  flavour: string,
-  tell: (event: TrainEvent) => void,
-): Prepared {
+export async function prepare(settings: FinetuneSettings, host: Host, tell: (event: TrainEvent) => void): Promise<Prepared> {
   const { maxSeqLength, maskPrompt, separator } = settings;
-  const source = loadModel(settings.model);
+  const arena = new Arena(true);
+  const load = (directory: string): LlamaModel =>
+    loadModelInto(directory, arena, { place: settings.weights, memoryBytes: settings.memory, directory: settings.out });
+  const source = settings.prune ? loadModel(settings.model) : load(settings.model);
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(source, tokenizer);
   if (maxSeqLength > source.config.maxPositions) {
@@ -84,15 +89,14 @@ export function prepare(
   let model = source;
   let base = settings.model;
   if (settings.prune) {
-    if (settings.resume !== undefined && existsSync(join(pruned, 'config.json'))) {
-      model = loadModel(pruned);
-    } else {
+    if (settings.resume === undefined || !existsSync(join(pruned, 'config.json'))) {
       const calibration = sampleWindows(trainWindows, settings.calibrationSamples, settings.seed);
       const sparsity = parseSparsity(settings.sparsity);
       const onBlock = (layer: number, layers: number): void => tell({ event: 'prune', layer: layer + 1, layers });
-      model = pruneModel(source, { method: settings.prune, sparsity, calibration, module, onBlock });
-      saveModel(model, pruned, { copyFrom: settings.model, existing: 'allow' });
+      const result = await pruneModel(source, { method: settings.prune, sparsity, calibration, sessions: host.sessions(), onBlock });
+      saveModel(result, pruned, { copyFrom: settings.model, existing: 'allow' });
     }
+    model = load(pruned);
     base = pruned;
   }
 
@@ -110,6 +114,7 @@ export function prepare(
         };
   return {
     model,
+    arena,
     base,
     train: trainWindows,
     valid: windows(valid, maxSeqLength),
@@ -119,7 +124,7 @@ export function prepare(
       rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
     identity: {
       ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
-      kernels: flavour,
+      kernels: host.flavour,
       data: dataFingerprint(trainWindows),
       masks: fingerprint,
     },

@@ -5,7 +5,6 @@ import { createOutputDirectory } from '../io/atomic.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
 import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
-import { kernelModule } from '../io/kernelModule.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
@@ -14,6 +13,7 @@ import { PRUNERS } from '../prune/scores.ts';
 import { parseSparsity } from '../prune/sparsity.ts';
 import { COMMON } from './commonOptions.ts';
 import type { PruneEvent } from './events.ts';
+import { openHost } from './host.ts';
 import { sampleWindows } from './prepare.ts';
 
 export const PRUNE_OPTIONS = {
@@ -27,6 +27,7 @@ export const PRUNE_OPTIONS = {
   separator: COMMON.separator,
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the choice of windows' },
   kernels: COMMON.kernels,
+  threads: COMMON.threads,
   overwrite: COMMON.overwrite,
 } as const satisfies OptionTable;
 
@@ -34,9 +35,12 @@ export const PRUNE_OPTIONS = {
 const CALIBRATION_LENGTH = 2048;
 
 /** Prunes a model and saves it, its tokenizer beside it. Returns the pruned model. Throws as loading and pruning do. */
-export function prune(options: Given<typeof PRUNE_OPTIONS>, onEvent: (event: PruneEvent) => void = () => undefined): LlamaModel {
+export async function prune(
+  options: Given<typeof PRUNE_OPTIONS>,
+  onEvent: (event: PruneEvent) => void = () => undefined,
+): Promise<LlamaModel> {
   const settings = resolveOptions(PRUNE_OPTIONS, options);
-  const { module } = kernelModule(settings.kernels);
+  const { sessions } = openHost(settings);
   const sparsity = parseSparsity(settings.sparsity);
   createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
   const model = loadModel(settings.model);
@@ -51,7 +55,7 @@ export function prune(options: Given<typeof PRUNE_OPTIONS>, onEvent: (event: Pru
     calibration = sampleWindows(windows(documents, length), settings.calibrationSamples, settings.seed);
   }
   const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
-  const pruned = pruneModel(model, { method: settings.method, sparsity, calibration, module, onBlock });
+  const pruned = await pruneModel(model, { method: settings.method, sparsity, calibration, sessions: sessions(), onBlock });
   saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
   return pruned;
 }

@@ -5,13 +5,13 @@ import { TILE } from '../kernels/table.ts';
 import type { Training } from '../models/llama.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
-import { Session } from '../runtime/session.ts';
+import type { Sessions } from '../runtime/session.ts';
 
 export interface EvaluateOptions {
   /** Longer documents are cut into windows of so many input tokens, each seen on its own. */
   readonly maxSeqLength: number;
-  /** A compiled kernel module of any flavour. */
-  readonly module: WebAssembly.Module;
+  /** Where it runs. */
+  readonly sessions: Sessions;
   /** An adapter that runs beside the weights (models/adapter.ts: trainingOf). */
   readonly training?: Training;
   /** Tokens that go through the model at once. */
@@ -28,24 +28,28 @@ export interface Evaluation {
 }
 
 /** Evaluates a model on documents. Throws RangeError where there is no target token. */
-export function evaluateModel(model: LlamaModel, documents: readonly Sequence[], options: EvaluateOptions): Evaluation {
-  const { maxSeqLength, module, training, batchTokens = 2048, onBatch } = options;
+export async function evaluateModel(model: LlamaModel, documents: readonly Sequence[], options: EvaluateOptions): Promise<Evaluation> {
+  const { maxSeqLength, sessions, training, batchTokens = 2048, onBatch } = options;
   const all = windows(documents, maxSeqLength);
   if (all.length === 0) throw new RangeError('evaluate: expected at least one token to predict, got none.');
   const longest = longestInput(all);
   const batches = packRows(all, Math.max(batchTokens, longest));
   const largest = batches.reduce((most, batch) => Math.max(most, totalInput(batch)), 0);
   const compiled = new CompiledLlama(model, { tiles: Math.ceil(largest / TILE), positions: longest, ...(training && { training }) });
-  const session = new Session([compiled.evaluate()], { module });
+  const session = sessions.open([compiled.evaluate()]);
   let loss = 0;
   let tokens = 0;
-  batches.forEach((batch, i) => {
-    const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
-    session.run('evaluate', counts);
-    const losses = session.floats(compiled.losses);
-    for (let t = 0; t < counts.labelled; t++) loss += losses[t]!;
-    tokens += counts.labelled;
-    onBatch?.(i + 1, batches.length);
-  });
+  try {
+    for (const [i, batch] of batches.entries()) {
+      const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
+      await session.run('evaluate', counts);
+      const losses = session.floats(compiled.losses);
+      for (let t = 0; t < counts.labelled; t++) loss += losses[t]!;
+      tokens += counts.labelled;
+      onBatch?.(i + 1, batches.length);
+    }
+  } finally {
+    await session.close();
+  }
   return { loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens };
 }

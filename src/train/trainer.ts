@@ -11,8 +11,9 @@ import { targetTokens, writeBatch } from '../models/batch.ts';
 import type { Recompute } from '../nn/block.ts';
 import type { Layout } from '../program/layout.ts';
 import type { Parameter } from '../program/parameters.ts';
+import type { Program } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
-import { Session } from '../runtime/session.ts';
+import type { Session, Sessions } from '../runtime/session.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { AdamW, Optimizer } from './optimizer.ts';
 import { hyperOf, optimizer } from './optimizer.ts';
@@ -23,10 +24,10 @@ export interface TrainerOptions {
   /** Tokens that a batch may have, and the longest sequence. */
   readonly batchTokens: number;
   readonly maxSeqLength: number;
-  readonly recompute: Recompute;
-  /** A compiled kernel module of any flavour. */
-  readonly module: WebAssembly.Module;
-  readonly memoryBytes?: number;
+  /** Which blocks' activations are made again in the backward pass: none, all, or as many as it takes to fit. */
+  readonly recompute: Recompute | 'auto';
+  /** Where the programs run. */
+  readonly sessions: Sessions;
 }
 
 export interface StepResult {
@@ -47,6 +48,8 @@ export interface TrainerState {
 export class Trainer {
   readonly compiled: CompiledLlama;
   readonly model: LlamaModel;
+  /** Blocks, from the first on, whose activations are made again in the backward pass. */
+  readonly recomputed: number;
   readonly #session: Session;
   readonly #optimizer: Optimizer;
   readonly #options: TrainerOptions;
@@ -61,16 +64,26 @@ export class Trainer {
       training: options.training,
     });
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
-    this.#session = new Session(
-      [
-        this.compiled.train(options.recompute),
-        this.compiled.evaluate(),
-        this.#optimizer.clear,
-        this.#optimizer.measure,
-        this.#optimizer.update,
-      ],
-      options,
-    );
+    const { clear, measure, update } = this.#optimizer;
+    const rest = [this.compiled.evaluate(), clear, measure, update];
+    const programs = (recomputed: number): Program[] => [this.compiled.train(recomputed), ...rest];
+    this.recomputed = blocksToRecompute(options, model.config.layers, programs);
+    this.#session = options.sessions.open(programs(this.recomputed));
+  }
+
+  /** Resolves when all threads are there. */
+  async ready(): Promise<void> {
+    await this.#session.ready();
+  }
+
+  /** Gives threads back; the trainer can be read, but not run, from then on. */
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+
+  /** Bytes of the arena that were not resident yet when the trainer was made. */
+  get untouched(): number {
+    return this.#session.untouched;
   }
 
   /** The arena: what the run needs and why. */
@@ -87,17 +100,17 @@ export class Trainer {
    * One update from the gradients of `batches` together, each labelled token weighing the same.
    * Throws DivergenceError, before any parameter changes, where the loss or the norm is not a number.
    */
-  update(batches: readonly (readonly Sequence[])[], learningRate: number): StepResult {
+  async update(batches: readonly (readonly Sequence[])[], learningRate: number): Promise<StepResult> {
     const session = this.#session;
     const labelled = batches.flat().reduce((n, s) => n + targetTokens(s), 0);
     if (labelled === 0) throw new RangeError('update: expected at least one labelled token, got none.');
-    session.run('clear', NOTHING);
+    await session.run('clear', NOTHING);
     let total = 0;
     let tokens = 0;
     for (const batch of batches) {
       const counts = writeBatch(session, this.compiled.inputs, batch, this.model.config.vocabSize);
       session.floats(this.compiled.inputs.lossScale)[0] = 1 / labelled;
-      session.run('train', counts);
+      await session.run('train', counts);
       const loss = this.#sumLosses(counts.labelled);
       if (!Number.isFinite(loss)) {
         const where = session.findNonFinite('train', counts) ?? 'the loss';
@@ -109,22 +122,22 @@ export class Trainer {
       tokens += counts.tokens;
     }
     session.write(this.#optimizer.hyper, hyperOf(this.#options.optimizer, learningRate, this.#step + 1));
-    session.run('measure', NOTHING);
+    await session.run('measure', NOTHING);
     const gradNorm = session.floats(this.#optimizer.norm)[0]!;
     if (!Number.isFinite(gradNorm)) {
       throw new DivergenceError(
         `step ${this.#step + 1}: the gradient's norm is ${gradNorm}. Nothing was updated. A lower --learning-rate may help.`,
       );
     }
-    session.run('update', NOTHING);
+    await session.run('update', NOTHING);
     this.#step++;
     return { loss: total / labelled, gradNorm, tokens, labelled };
   }
 
   /** Summed loss and labelled tokens of one batch, with the parameters as they are. */
-  evaluate(batch: readonly Sequence[]): { loss: number; labelled: number } {
+  async evaluate(batch: readonly Sequence[]): Promise<{ loss: number; labelled: number }> {
     const counts = writeBatch(this.#session, this.compiled.inputs, batch, this.model.config.vocabSize);
-    this.#session.run('evaluate', counts);
+    await this.#session.run('evaluate', counts);
     return { loss: this.#sumLosses(counts.labelled), labelled: counts.labelled };
   }
 
@@ -196,6 +209,18 @@ export class Trainer {
     for (let i = 0; i < labelled; i++) sum += losses[i]!;
     return sum;
   }
+}
+
+/** The fewest blocks that make the plan fit; all of them where it never does, so that the session says what it needs. */
+function blocksToRecompute({ recompute, sessions }: TrainerOptions, layers: number, programs: (recomputed: number) => Program[]): number {
+  if (recompute !== 'auto') return recompute === 'block' ? layers : 0;
+  let most = layers;
+  for (let least = 0; least < most;) {
+    const middle = (least + most) >> 1;
+    if (sessions.fits(programs(middle))) most = middle;
+    else least = middle + 1;
+  }
+  return most;
 }
 
 const NOTHING = { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 };

@@ -1,8 +1,10 @@
 /** Greedy decoding against PyTorch: a cache that is off by one token, or a position that is, changes the text at once. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { collect } from '../shared.ts';
 import { generateIds } from '../../src/generate/generate.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
+import { localSessions } from '../../src/runtime/local.ts';
 import { loadTokenizer } from '../../src/io/tokenizer.ts';
 import { generate } from '../../src/tasks/generate.ts';
 import { lors } from '../cli/lors.ts';
@@ -27,19 +29,19 @@ withShared('stories260K, decoded greedily', () => {
   eachFlavour((flavour) => {
     const greedy = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
-    test('the ids are those of greedy.json', () => {
+    test('the ids are those of greedy.json', async () => {
       const want = golden();
       const prompt = promptIds(want);
       expect(want.ids.slice(0, prompt.length)).toEqual(prompt);
-      const { module } = kernelModule(flavour);
-      const ids = [...generateIds(denseModel(), prompt, { ...greedy, maxTokens: want.ids.length - prompt.length, module })];
+      const sessions = localSessions({ module: kernelModule(flavour).module });
+      const ids = await collect(generateIds(denseModel(), prompt, { ...greedy, maxTokens: want.ids.length - prompt.length, sessions }));
       expect([...prompt, ...ids]).toEqual(want.ids);
     });
 
-    test('generate() gives the text of greedy.json, piece by piece', () => {
+    test('generate() gives the text of greedy.json, piece by piece', async () => {
       const want = golden();
       const maxTokens = want.ids.length - promptIds(want).length;
-      const pieces = [...generate({ model: STORIES, prompt: want.prompt, temperature: 0, maxTokens, kernels: flavour })];
+      const pieces = await collect(generate({ model: STORIES, prompt: want.prompt, temperature: 0, maxTokens, kernels: flavour }));
       expect(want.prompt + pieces.join('')).toBe(want.text);
       expect(pieces.length).toBeGreaterThan(maxTokens / 2);
     });

@@ -11,7 +11,7 @@ import type { Flavour } from '../../src/kernels/table.ts';
 import { ParameterStore } from '../../src/program/parameters.ts';
 import { ProgramBuilder } from '../../src/program/program.ts';
 import type { Value } from '../../src/program/value.ts';
-import { Session } from '../../src/runtime/session.ts';
+import { LocalSession } from '../../src/runtime/local.ts';
 import { fromTiles, toTiles } from '../../src/runtime/tiles.ts';
 import { pack, unpack } from '../../src/sparse/pack.ts';
 import type { PackedWeight } from '../../src/sparse/weight.ts';
@@ -65,7 +65,7 @@ function run(c: Golden, method: (typeof METHODS)[number], weight: PackedWeight, 
   const merging = new ProgramBuilder('merge', tiles);
   const merged = ops.merged(merging, factors.up.value, factors.downT.value, factors.padded, SCALING);
 
-  const session = new Session([step.finish(), merging.finish()], { module: kernelModule(flavour).module });
+  const session = new LocalSession([step.finish(), merging.finish()], { module: kernelModule(flavour).module });
   session.write(x, toTiles(c.x, tokens, cols));
   session.write(dy, toTiles(c.gy, tokens, rows));
   const counts = { tokens, tiles, labelled: 0, labelTiles: 0 };

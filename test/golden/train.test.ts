@@ -2,11 +2,13 @@
 import { expect, test } from 'vitest';
 import { unpadDown, unpadUp } from '../../src/adapters/factors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
+import { localSessions } from '../../src/runtime/local.ts';
 import type { Flavour } from '../../src/kernels/table.ts';
 import type { Sequence } from '../../src/models/batch.ts';
 import type { Recompute } from '../../src/nn/block.ts';
 import { evaluateModel } from '../../src/train/evaluate.ts';
 import { Trainer } from '../../src/train/trainer.ts';
+import type { TrainerState } from '../../src/train/trainer.ts';
 import { expectClose, largest, sameBits } from '../kernels/claims.ts';
 import { eachFlavour } from '../kernels/harness.ts';
 import type { GoldenMethod } from './stories.ts';
@@ -24,7 +26,7 @@ function trainer(method: GoldenMethod, flavour: Flavour, recompute: Recompute = 
     batchTokens: BATCH * GOLDEN_LENGTH,
     maxSeqLength: GOLDEN_LENGTH,
     recompute,
-    module: kernelModule(flavour).module,
+    sessions: localSessions({ module: kernelModule(flavour).module }),
   });
 }
 
@@ -44,13 +46,13 @@ function* factorsOf(t: Trainer, what: 'parameter' | 'gradient'): Generator<[tens
 
 withShared('training on stories260K, pruned by wanda to 2:4', () => {
   eachFlavour((flavour) => {
-    test.each(GOLDEN_METHODS)('%s: every gradient of the first step, and the loss of twenty', (method) => {
+    test.each(GOLDEN_METHODS)('%s: every gradient of the first step, and the loss of twenty', async (method) => {
       const t = trainer(method, flavour);
       const batches = sequences('train', 'batches');
       const want = report().train[method]!;
       const losses: number[] = [];
       for (let step = 0; step < STEPS; step++) {
-        losses.push(t.update([batchOf(batches, step)], LEARNING_RATE).loss);
+        losses.push((await t.update([batchOf(batches, step)], LEARNING_RATE)).loss);
         if (step > 0) continue;
         let compared = 0;
         for (const [tensor, got] of factorsOf(t, 'gradient')) {
@@ -73,10 +75,9 @@ withShared('training on stories260K, pruned by wanda to 2:4', () => {
         }),
       );
       const training = goldenTraining(t.model, method);
-      const { module } = kernelModule(flavour);
-      const { perplexity } = evaluateModel(t.model, sequences('train', 'heldout'), {
+      const { perplexity } = await evaluateModel(t.model, sequences('train', 'heldout'), {
         maxSeqLength: GOLDEN_LENGTH,
-        module,
+        sessions: localSessions({ module: kernelModule(flavour).module }),
         training: training.method === 'lors' || training.method === 'lora' ? { ...training, factors: trained } : training,
       });
       expect(Math.abs(perplexity / report().perplexity[`wanda 2:4 + ${method}, 20 steps`]! - 1)).toBeLessThan(1e-4);
@@ -85,29 +86,32 @@ withShared('training on stories260K, pruned by wanda to 2:4', () => {
       for (const [tensor, got] of factorsOf(t, 'parameter')) expectClose(tensor, got, floats('train', `final/lors/${tensor}`), 1e-4);
     });
 
-    test('the gradients of lors and of the exact rule differ, as the golden ones do: a mask left out is seen', () => {
-      const [lors, exact] = (['lors', 'sp-lora'] as const).map((method) => {
+    test('the gradients of lors and of the exact rule differ, as the golden ones do: a mask left out is seen', async () => {
+      const gradients = async (method: GoldenMethod): Promise<Map<string, Float32Array>> => {
         const t = trainer(method, flavour);
-        t.update([batchOf(sequences('train', 'batches'), 0)], LEARNING_RATE);
+        await t.update([batchOf(sequences('train', 'batches'), 0)], LEARNING_RATE);
         return new Map(factorsOf(t, 'gradient'));
-      });
-      for (const [tensor, a] of lors!) {
-        const b = exact!.get(tensor)!;
+      };
+      const [lors, exact] = [await gradients('lors'), await gradients('sp-lora')];
+      for (const [tensor, a] of lors) {
+        const b = exact.get(tensor)!;
         const apart = largest(a.map((x, i) => x - b[i]!));
         expect(apart, tensor).toBeGreaterThan(1e-2 * largest(b));
       }
     });
 
-    test.each(GOLDEN_METHODS)('%s: recomputing each block changes no bit of three steps', (method) => {
+    test.each(GOLDEN_METHODS)('%s: recomputing each block changes no bit of three steps', async (method) => {
       const batches = sequences('train', 'batches');
-      const [kept, again] = (['none', 'block'] as const).map((recompute) => {
+      const run = async (recompute: Recompute): Promise<{ t: Trainer; losses: number[]; tensors: TrainerState['tensors'] }> => {
         const t = trainer(method, flavour, recompute);
-        const losses = [0, 1, 2].map((step) => t.update([batchOf(batches, step)], LEARNING_RATE).loss);
+        const losses: number[] = [];
+        for (const step of [0, 1, 2]) losses.push((await t.update([batchOf(batches, step)], LEARNING_RATE)).loss);
         return { t, losses, tensors: t.state().tensors };
-      });
-      expect(again!.losses).toEqual(kept!.losses);
-      for (const [name, data] of kept!.tensors) expect(sameBits(again!.tensors.get(name)!, data), name).toBe(true);
-      expect(again!.t.layout.activations).toBeLessThan(kept!.t.layout.activations);
+      };
+      const [kept, again] = [await run('none'), await run('block')];
+      expect(again.losses).toEqual(kept.losses);
+      for (const [name, data] of kept.tensors) expect(sameBits(again.tensors.get(name)!, data), name).toBe(true);
+      expect(again.t.layout.activations).toBeLessThan(kept.t.layout.activations);
     });
   });
 });

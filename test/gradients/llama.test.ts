@@ -6,7 +6,7 @@ import { CompiledLlama } from '../../src/models/llama.ts';
 import type { Training } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
 import type { Counts, Program } from '../../src/program/program.ts';
-import { Session } from '../../src/runtime/session.ts';
+import { LocalSession } from '../../src/runtime/local.ts';
 import { expectClose } from '../kernels/claims.ts';
 import { expectSlope } from './finiteDifferences.ts';
 import { OracleSession } from './oracleSession.ts';
@@ -16,16 +16,16 @@ interface Run {
   readonly compiled: CompiledLlama;
   readonly train: Program;
   readonly oracle: OracleSession;
-  readonly session: Session;
+  readonly session: LocalSession;
   readonly counts: Counts;
   /** The mean loss, by the oracles. */
   readonly loss: () => number;
 }
 
-function compile(model: LlamaModel, training: Training, recompute: 'none' | 'block' = 'none'): Run {
+function compile(model: LlamaModel, training: Training, recomputed = 0): Run {
   const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training });
-  const [train, evaluate] = [compiled.train(recompute), compiled.evaluate()];
-  const session = new Session([train, evaluate], { module: kernelModule('plain').module });
+  const [train, evaluate] = [compiled.train(recomputed), compiled.evaluate()];
+  const session = new LocalSession([train, evaluate], { module: kernelModule('plain').module });
   const counts = writeTinyBatch(session, compiled, model);
   const oracle = new OracleSession([train, evaluate]);
   for (const value of oracle.values) if (value.kind === 'input') oracle.write(value, session.words(value));
@@ -81,7 +81,7 @@ test.each([
   { name: 'lora', training: tinyAdapters(sparse, 'lora', 'lors') },
   { name: 'full', training: { method: 'full' } as const },
 ])('recomputing blocks changes no bit: $name', ({ training }) => {
-  const [none, block] = [compile(sparse, training), compile(sparse, training, 'block')];
+  const [none, block] = [compile(sparse, training), compile(sparse, training, sparse.config.layers)];
   for (const run of [none, block]) {
     run.oracle.run(run.train, run.counts);
     run.session.run('train', run.counts);

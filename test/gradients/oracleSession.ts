@@ -1,7 +1,7 @@
 /** Runs programs by the f64 oracles: the same ops over arrays instead of addresses. Slow, and exact but for f64 rounding. */
 import { callReference } from '../../src/kernels/reference/table.ts';
 import type { OracleArgument } from '../../src/kernels/reference/table.ts';
-import type { Argument, Counts, Op, Program, Units } from '../../src/program/program.ts';
+import type { Argument, Counts, KernelOp, Program, Units } from '../../src/program/program.ts';
 import { perTile, unitsIn } from '../../src/program/program.ts';
 import type { Ref, Value } from '../../src/program/value.ts';
 import { offsetOf, valueOf } from '../../src/program/value.ts';
@@ -15,7 +15,8 @@ export class OracleSession {
   readonly #arrays = new Map<Value, Wide>();
 
   constructor(programs: readonly Program[]) {
-    for (const { ops } of programs) for (const op of ops) for (const { ref, kind } of references(op)) this.#place(valueOf(ref), kind);
+    for (const program of programs)
+      for (const op of kernelOps(program)) for (const { ref, kind } of references(op)) this.#place(valueOf(ref), kind);
   }
 
   /** Every value that the programs touch. */
@@ -36,7 +37,7 @@ export class OracleSession {
   }
 
   run(program: Program, counts: Counts): void {
-    for (const op of program.ops) {
+    for (const op of kernelOps(program)) {
       const args = rolesOf(op.kernel).map(([name, role]): OracleArgument => {
         const argument = op.args[name];
         if (role === 'scratch') return null;
@@ -53,7 +54,7 @@ export class OracleSession {
     if (this.#arrays.has(value)) return;
     const Narrow = CONSTRUCTORS[kind];
     this.#kinds.set(value, kind);
-    this.#arrays.set(value, widened(value.source ? (value.source() as Elements) : new Narrow(value.bytes / Narrow.BYTES_PER_ELEMENT)));
+    this.#arrays.set(value, widened((value.data ?? value.source?.() ?? new Narrow(value.bytes / Narrow.BYTES_PER_ELEMENT)) as Elements));
   }
 
   #view(ref: Ref): Wide {
@@ -62,7 +63,15 @@ export class OracleSession {
   }
 }
 
-function references(op: Op): { ref: Ref; kind: ElementKind }[] {
+/** The oracles take every weight as it is: nothing is staged. */
+function kernelOps(program: Program): readonly KernelOp[] {
+  return program.ops.map((op) => {
+    if ('stage' in op) throw new TypeError('oracle: expected no staged weights.');
+    return op;
+  });
+}
+
+function references(op: KernelOp): { ref: Ref; kind: ElementKind }[] {
   const dtype = typeof op.args['dtype'] === 'number' ? op.args['dtype'] : 0;
   return rolesOf(op.kernel).flatMap(([name, role]) => {
     const argument: Argument | undefined = op.args[name];

@@ -3,10 +3,12 @@ import { SCRATCH_BYTES } from '../../src/kernels/table.ts';
 import { aligned } from '../../src/memory/plan.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import { encode } from '../../src/program/encode.ts';
+import type { KernelStep } from '../../src/program/encode.ts';
 import { layOut, lifetimes } from '../../src/program/layout.ts';
 import { ProgramBuilder, perTile } from '../../src/program/program.ts';
+import type { KernelOp } from '../../src/program/program.ts';
 import type { Value } from '../../src/program/value.ts';
-import { at, pinned } from '../../src/program/value.ts';
+import { at, constant } from '../../src/program/value.ts';
 import { TINY_OPTIONS, tinyAdapters, tinyModel } from '../gradients/tinyLlama.ts';
 
 const F = 3;
@@ -17,13 +19,13 @@ describe('liveness', () => {
     const b = new ProgramBuilder('bad', 2);
     const [x, y] = [b.activation('x', F), b.activation('y', F)];
     b.within('mlp', () => b.emit('swiglu', perTile(), { y, gate: x, up: input, F }));
-    expect(() => lifetimes(b.finish())).toThrow('bad op 0 swiglu (mlp): reads x before anything writes it.');
+    expect(() => lifetimes(b.finish())).toThrow('bad op 0 (mlp): reads x before anything writes it.');
   });
 
   test('adding to a value that nothing wrote is refused: its bytes are what others left', () => {
     const b = new ProgramBuilder('bad', 2);
     const y = b.activation('y', F);
-    const factor = pinned('factor', new Float32Array(F * 4));
+    const factor = constant('factor', new Float32Array(F * 4));
     b.emit('expand', perTile(), { y, z: input, factor, N: F, rank: 4 });
     expect(() => lifetimes(b.finish())).toThrow('reads y before anything writes it');
   });
@@ -31,7 +33,7 @@ describe('liveness', () => {
   test('a value that starts from itself must have been written before', () => {
     const b = new ProgramBuilder('bad', 2);
     const y = b.activation('y', F);
-    b.emit('gemm', perTile(), { y, init: y, x: input, w: pinned('w', new Float32Array(4 * F)), features: F, M: F, K: F });
+    b.emit('gemm', perTile(), { y, init: y, x: input, w: constant('w', new Float32Array(4 * F)), features: F, M: F, K: F });
     expect(() => lifetimes(b.finish())).toThrow('reads y before anything writes it');
   });
 
@@ -56,7 +58,7 @@ describe('liveness', () => {
 describe('the layout of a whole training program', () => {
   const model = tinyModel();
   const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training: tinyAdapters(model, 'lors', 'exact') });
-  const [train, evaluate] = [compiled.train('block'), compiled.evaluate()];
+  const [train, evaluate] = [compiled.train(model.config.layers), compiled.evaluate()];
   const layout = layOut([train, evaluate], 3);
 
   test('no two values that are live at the same op share bytes', () => {
@@ -105,8 +107,8 @@ describe('encoding', () => {
     const y = b.activation('y', F);
     b.emit('swiglu', perTile(), { y, gate: input, up: input, F });
     const [op] = b.finish().ops;
-    const { up: _up, ...rest } = op!.args;
-    const program = { name: 'program', ops: [{ ...op!, args: rest }] };
+    const { up: _up, ...rest } = (op as KernelOp).args;
+    const program = { name: 'program', ops: [{ ...(op as KernelOp), args: rest }] };
     expect(() => encode(program, layOut([program], 1))).toThrow('program swiglu (): argument up is missing.');
   });
 
@@ -116,8 +118,8 @@ describe('encoding', () => {
     const skip = { of: 'labelTiles', each: 1, skip: 4, most: 2 } as const;
     b.emit('sddmmDense', 1, { dw: h, init: 0, dy: input, x: input, features: F, M: 1, K: 1, tiles: skip });
     const program = b.finish();
-    const [step] = encode(program, layOut([program], 1));
-    expect(step!.late).toEqual([{ position: 7, value: skip }]);
-    expect(step!.args[1]).toBe(0);
+    const step = encode(program, layOut([program], 1)).steps[0] as KernelStep;
+    expect(step.late).toEqual([{ position: 7, value: skip }]);
+    expect(step.args[1]).toBe(0);
   });
 });

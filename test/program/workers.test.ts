@@ -8,7 +8,7 @@ import { encode } from '../../src/program/encode.ts';
 import { layOut } from '../../src/program/layout.ts';
 import { unitsIn } from '../../src/program/program.ts';
 import { run } from '../../src/runtime/run.ts';
-import { Session } from '../../src/runtime/session.ts';
+import { LocalSession } from '../../src/runtime/local.ts';
 import { TINY_OPTIONS, tinyAdapters, tinyModel, writeTinyBatch } from '../gradients/tinyLlama.ts';
 import { eachFlavour } from '../kernels/harness.ts';
 
@@ -20,9 +20,9 @@ const model = tinyModel('50 %');
  */
 function step(training: Training, flavour: Flavour, workers: readonly number[]): Record<string, Uint32Array> {
   const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training });
-  const program = compiled.train('block');
+  const program = compiled.train(model.config.layers);
   const { module } = kernelModule(flavour);
-  const session = new Session([program], { module });
+  const session = new LocalSession([program], { module });
   const counts = writeTinyBatch(session, compiled, model);
 
   const layout = layOut([program], workers.length);
@@ -34,9 +34,15 @@ function step(training: Training, flavour: Flavour, workers: readonly number[]):
     if (value.kind === 'activation') continue;
     new Uint32Array(memory.buffer, offset, value.bytes >> 2).set(session.words(value));
   }
-  for (const one of encode(program, layout)) {
+  for (const one of encode(program, layout).steps) {
     for (const me of workers)
-      run([one], kernels, counts, { me, workers: workers.length, scratch: layout.scratch, barrier: () => undefined });
+      run([one], kernels, counts, {
+        me,
+        workers: workers.length,
+        scratch: layout.scratch,
+        barrier: () => undefined,
+        stage: () => undefined,
+      });
   }
   const words = (value: (typeof compiled)['losses']): Uint32Array =>
     new Uint32Array(memory.buffer.slice(layout.offsets.get(value), layout.offsets.get(value)! + value.bytes));

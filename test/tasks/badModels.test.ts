@@ -181,28 +181,29 @@ withShared('a model is refused', () => {
       const data = writeStories(join(root, 'data'), 4);
       const message =
         /tokenizer: expected a vocabulary of at most 500, the rows of the embedding, got 512\. Does it belong to this model\?/;
-      expect(() => evaluate({ model: directory, data })).toThrow(message);
-      expect(() => prune({ model: directory, data, out: join(root, 'no') })).toThrow(message);
+      await expect(evaluate({ model: directory, data })).rejects.toThrow(message);
+      await expect(prune({ model: directory, data, out: join(root, 'no') })).rejects.toThrow(message);
       await expect(run({ model: directory, data, out: join(root, 'no') })).rejects.toThrow(message);
       expect(fs.readdirSync(join(root, 'no'))).toEqual([]);
     });
 
-    test('that is missing, or no tokenizer', () => {
+    test('that is missing, or no tokenizer', async () => {
       const directory = variant(fresh(), {});
       const data = writeStories(join(root, 'data'), 4);
       fs.writeFileSync(join(directory, 'tokenizer.json'), '{}');
-      expect(() => evaluate({ model: directory, data })).toThrow(/tokenizer\.json: expected a tokenizer, got one that cannot be built/);
+      await expect(evaluate({ model: directory, data })).rejects.toThrow(
+        /tokenizer\.json: expected a tokenizer, got one that cannot be built/,
+      );
       fs.rmSync(join(directory, 'tokenizer.json'));
-      expect(() => evaluate({ model: directory, data })).toThrow(/tokenizer\.json: missing\./);
+      await expect(evaluate({ model: directory, data })).rejects.toThrow(/tokenizer\.json: missing\./);
     });
   });
 
-  test('for a group of N:M that does not divide its inputs; before pruning starts', () => {
+  test('for a group of N:M that does not divide its inputs; before pruning starts', async () => {
     // 172 inputs of down_proj are no multiple of 8.
     const events: unknown[] = [];
-    const refused = (): unknown =>
-      prune({ model: STORIES, method: 'magnitude', sparsity: '4:8', out: join(root, 'pruned') }, (e) => events.push(e));
-    expect(refused).toThrow(
+    const refused = prune({ model: STORIES, method: 'magnitude', sparsity: '4:8', out: join(root, 'pruned') }, (e) => events.push(e));
+    await expect(refused).rejects.toThrow(
       /model\.layers\.0\.mlp\.down_proj: inputs: expected a multiple of 8, the group of 4:8, got 172\. Choose a smaller group, or a share such as 0\.5\./,
     );
     expect(events).toEqual([]);

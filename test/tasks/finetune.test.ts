@@ -104,11 +104,11 @@ withShared('finetune --prune wanda, on stories260K', () => {
     });
   });
 
-  test('recovers perplexity that pruning cost; evaluate() of base and adapter is what the run measured', () => {
+  test('recovers perplexity that pruning cost; await evaluate() of base and adapter is what the run measured', async () => {
     const options = { data: join(data, 'valid.jsonl'), maxSeqLength: 64 };
-    const dense = evaluate({ ...options, model: STORIES }).perplexity;
-    const pruned = evaluate({ ...options, model: join(out, 'pruned') }).perplexity;
-    const tuned = evaluate({ ...options, model: join(out, 'pruned'), adapter: out }).perplexity;
+    const dense = (await evaluate({ ...options, model: STORIES })).perplexity;
+    const pruned = (await evaluate({ ...options, model: join(out, 'pruned') })).perplexity;
+    const tuned = (await evaluate({ ...options, model: join(out, 'pruned'), adapter: out })).perplexity;
     expect(pruned).toBeGreaterThan(dense);
     expect(tuned).toBeLessThan(pruned / 2);
     // The same tokens in other batches: sums in another order, each token's loss within an f32 rounding or few.

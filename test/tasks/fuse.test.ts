@@ -1,6 +1,7 @@
 /** After fuse exactly the zeros of the base are zero, and the fused model is the base with its adapter. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { collect } from '../shared.ts';
 import type { WeightDtype } from '../../src/core/dtypes.ts';
 import { SMALLEST, decodeWeights } from '../../src/core/dtypes.ts';
 import { saveAdapter } from '../../src/io/adapter.ts';
@@ -38,9 +39,9 @@ withShared('fuse', () => {
   let data: string;
   const text = (): { data: string; maxSeqLength: number } => ({ data: join(data, 'valid.jsonl'), maxSeqLength: 64 });
   const tune = { iters: 6, batchSize: 2, maxSeqLength: 64, rank: 8, learningRate: 1e-2 } as const;
-  beforeAll(() => {
+  beforeAll(async () => {
     data = writeStories(at('data'), 16);
-    prune({ model: STORIES, out: at('base-F32'), method: 'magnitude' });
+    await prune({ model: STORIES, out: at('base-F32'), method: 'magnitude' });
     const pruned = loadModel(at('base-F32'));
     for (const dtype of ['F16', 'BF16'] as const) saveModel(pruned, at(`base-${dtype}`), { dtype, copyFrom: STORIES });
   });
@@ -72,18 +73,20 @@ withShared('fuse', () => {
       }
     });
 
-    test('fused in F32, it evaluates to exactly what base and adapter do, and says the same', () => {
+    test('fused in F32, it evaluates to exactly what base and adapter do, and says the same', async () => {
       fuse({ model: base, adapter, out: at(`fused32-${dtype}`), dtype: 'F32' });
-      const beside = evaluate({ ...text(), model: base, adapter });
-      expect(evaluate({ ...text(), model: at(`fused32-${dtype}`) })).toEqual(beside);
-      expect(beside.loss).not.toBe(evaluate({ ...text(), model: base }).loss);
+      const beside = await evaluate({ ...text(), model: base, adapter });
+      expect(await evaluate({ ...text(), model: at(`fused32-${dtype}`) })).toEqual(beside);
+      expect(beside.loss).not.toBe((await evaluate({ ...text(), model: base })).loss);
       const say = { prompt: 'Lily saw', temperature: 0, maxTokens: 20 };
-      expect([...generate({ ...say, model: at(`fused32-${dtype}`) })]).toEqual([...generate({ ...say, model: base, adapter })]);
+      expect(await collect(generate({ ...say, model: at(`fused32-${dtype}`) }))).toEqual(
+        await collect(generate({ ...say, model: base, adapter })),
+      );
     });
 
-    test('fused in its own type, it is off by no more than rounding to that type', () => {
-      const beside = evaluate({ ...text(), model: base, adapter });
-      const own = evaluate({ ...text(), model: fused });
+    test('fused in its own type, it is off by no more than rounding to that type', async () => {
+      const beside = await evaluate({ ...text(), model: base, adapter });
+      const own = await evaluate({ ...text(), model: fused });
       // Each weight is off by up to half a unit in its last place, 2^-12 and 2^-9 of it, with signs that do not agree: the loss is
       // off by less than that share of itself.
       const most = { F32: 0, F16: 2 ** -12, BF16: 2 ** -9 }[dtype];
@@ -149,17 +152,19 @@ withShared('fuse', () => {
       expect(zeros, name).toBeLessThan(before / 100);
     }
     // W + s up down in one sum or in two: the same but for the order of rounding.
-    const beside = evaluate({ ...text(), model: at('base-F32'), adapter: at('lora') });
-    expect(evaluate({ ...text(), model: at('lora-fused') }).loss).toBeCloseTo(beside.loss, 5);
+    const beside = await evaluate({ ...text(), model: at('base-F32'), adapter: at('lora') });
+    expect((await evaluate({ ...text(), model: at('lora-fused') })).loss).toBeCloseTo(beside.loss, 5);
   });
 
-  test('an adapter for another model is refused: its shape, its module, its mask; nothing is written', () => {
+  test('an adapter for another model is refused: its shape, its module, its mask; nothing is written', async () => {
     const other = variant(at('other'), { tensor: (name, w) => (isPruned(name) ? w.map((x, i) => (i % 4 < 2 ? x : 0)) : w) });
     expect(() => fuse({ model: other, adapter: at('lors-F32'), out: at('no') })).toThrow(
       /adapter for another model: expected the mask that it was trained in \(\w+\), got \w+ in .*other\. It was trained on .*base-F32\./,
     );
-    expect(() => evaluate({ ...text(), model: STORIES, adapter: at('lors-F32') })).toThrow(/adapter for another model: expected the mask/);
-    expect(() => [...generate({ model: STORIES, prompt: 'x', adapter: at('lors-F32') })]).toThrow(
+    await expect(evaluate({ ...text(), model: STORIES, adapter: at('lors-F32') })).rejects.toThrow(
+      /adapter for another model: expected the mask/,
+    );
+    await expect(collect(generate({ model: STORIES, prompt: 'x', adapter: at('lors-F32') }))).rejects.toThrow(
       /adapter for another model: expected the mask/,
     );
     const smaller = variant(at('smaller'), { config: { num_hidden_layers: 4 } });

@@ -7,6 +7,7 @@ import { loadModel, saveModel } from '../../src/io/model.ts';
 import { parseConfig } from '../../src/models/config.ts';
 import { castModel, withValues } from '../../src/models/fuse.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
+import { localSessions } from '../../src/runtime/local.ts';
 import { ropeFrequencies } from '../../src/models/rope.ts';
 import { evaluate } from '../../src/tasks/evaluate.ts';
 import { evaluateModel } from '../../src/train/evaluate.ts';
@@ -29,12 +30,12 @@ withShared('models of other kinds', () => {
     return { ...model, config: { ...config, tied: false, json }, head };
   }
 
-  test('an untied head is used: a copy of the embedding gives the same loss, one of zeros that of a guess', () => {
+  test('an untied head is used: a copy of the embedding gives the same loss, one of zeros that of a guess', async () => {
     saveModel(untied(1), at('untied'), { copyFrom: STORIES });
     saveModel(untied(0), at('guess'), { copyFrom: STORIES });
     expect(loadModel(at('untied')).head).toBeDefined();
-    expect(evaluate({ ...text(), model: at('untied') })).toEqual(evaluate({ ...text(), model: STORIES }));
-    expect(evaluate({ ...text(), model: at('guess') }).loss).toBeCloseTo(Math.log(512), 5);
+    expect(await evaluate({ ...text(), model: at('untied') })).toEqual(await evaluate({ ...text(), model: STORIES }));
+    expect((await evaluate({ ...text(), model: at('guess') })).loss).toBeCloseTo(Math.log(512), 5);
   });
 
   test('a sharded model is the same model, and fine-tunes in full to one with both tables', async () => {
@@ -42,14 +43,14 @@ withShared('models of other kinds', () => {
     const { weight_map } = readJson(at('sharded', 'model.safetensors.index.json')) as { weight_map: Record<string, string> };
     expect(new Set(Object.values(weight_map)).size).toBeGreaterThan(3);
     expect(fs.existsSync(at('sharded', 'model.safetensors'))).toBe(false);
-    expect(evaluate({ ...text(), model: at('sharded') })).toEqual(evaluate({ ...text(), model: at('untied') }));
+    expect(await evaluate({ ...text(), model: at('sharded') })).toEqual(await evaluate({ ...text(), model: at('untied') }));
 
     await run({ model: at('sharded'), data: at('data'), out: at('tuned'), method: 'full', iters: 3, maxSeqLength: 64, learningRate: 1e-3 });
     const tuned = loadModel(at('tuned'));
     const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => Array.from(a).every((x, i) => x === b[i]);
     expect(same(tuned.embedding.values, untied(1).embedding.values), 'the embedding trained').toBe(false);
     expect(same(tuned.head!.values, tuned.embedding.values), 'the head trained apart from it').toBe(false);
-    expect(evaluate({ ...text(), model: at('tuned') }).loss).toBeLessThan(evaluate({ ...text(), model: STORIES }).loss);
+    expect((await evaluate({ ...text(), model: at('tuned') })).loss).toBeLessThan((await evaluate({ ...text(), model: STORIES })).loss);
   });
 
   describe('rope_scaling of type llama3', () => {
@@ -91,45 +92,45 @@ withShared('models of other kinds', () => {
       got.forEach((f, d) => expect(Math.abs(f / want[d]! - 1)).toBeLessThan(1e-13));
     });
 
-    test('a model with it loads, and turns its positions more slowly', () => {
+    test('a model with it loads, and turns its positions more slowly', async () => {
       const slowed = { ...scaling, factor: 2, original_max_position_embeddings: 16 };
       variant(at('llama3'), { config: { rope_scaling: slowed } });
       variant(at('idle'), { config: { rope_scaling: { ...slowed, factor: 1 } } });
-      const plain = evaluate({ ...text(), model: STORIES });
-      expect(evaluate({ ...text(), model: at('llama3') }).loss).not.toBeCloseTo(plain.loss, 2);
-      expect(evaluate({ ...text(), model: at('idle') }).loss).toBeCloseTo(plain.loss, 6);
+      const plain = await evaluate({ ...text(), model: STORIES });
+      expect((await evaluate({ ...text(), model: at('llama3') })).loss).not.toBeCloseTo(plain.loss, 2);
+      expect((await evaluate({ ...text(), model: at('idle') })).loss).toBeCloseTo(plain.loss, 6);
     });
   });
 
   describe('16-bit weights', () => {
     eachFlavour((flavour) => {
-      const { module } = kernelModule(flavour);
-      const lossOf = (model: LlamaModel): number =>
-        evaluateModel(model, sequences('train', 'heldout').slice(0, 8), { maxSeqLength: GOLDEN_LENGTH, module }).loss;
+      const sessions = localSessions({ module: kernelModule(flavour).module });
+      const lossOf = async (model: LlamaModel): Promise<number> =>
+        (await evaluateModel(model, sequences('train', 'heldout').slice(0, 8), { maxSeqLength: GOLDEN_LENGTH, sessions })).loss;
 
       // Each weight is off by up to half a unit in its last place, 2^-12 and 2^-9 of it, with signs that do not agree: the loss is
       // off by less than that share of itself.
       test.each([
         ['F16', 2 ** -12],
         ['BF16', 2 ** -9],
-      ] as const)('%s: nearly the perplexity of F32, and exactly that of F32 weights of the same values', (dtype, share) => {
+      ] as const)('%s: nearly the perplexity of F32, and exactly that of F32 weights of the same values', async (dtype, share) => {
         const model = denseModel();
         const half = castModel(model, dtype);
-        const loss = lossOf(half);
-        expect(loss).not.toBe(lossOf(model));
-        expect(Math.abs(loss / lossOf(model) - 1)).toBeLessThan(share);
-        expect(loss).toBe(lossOf(castModel(half, 'F32')));
+        const loss = await lossOf(half);
+        expect(loss).not.toBe(await lossOf(model));
+        expect(Math.abs(loss / (await lossOf(model)) - 1)).toBeLessThan(share);
+        expect(loss).toBe(await lossOf(castModel(half, 'F32')));
       });
     });
 
-    test('come back from a file as they were, with norms', () => {
+    test('come back from a file as they were, with norms', async () => {
       const half = castModel(withValues(denseModel(), {}), 'BF16');
       saveModel(half, at('bf16'), { dtype: 'BF16', copyFrom: STORIES });
       const back = loadModel(at('bf16'));
       expect(readJson(at('bf16', 'config.json'))).toMatchObject({ torch_dtype: 'bfloat16' });
       for (const [name, weight] of half.linears) expect(back.linears.get(name)!.values).toEqual(weight.values);
       expect(back.gains.get('model.norm')!.dtype).toBe('BF16');
-      expect(evaluate({ ...text(), model: at('bf16') }).loss).not.toBe(evaluate({ ...text(), model: STORIES }).loss);
+      expect((await evaluate({ ...text(), model: at('bf16') })).loss).not.toBe((await evaluate({ ...text(), model: STORIES })).loss);
     });
   });
 });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { kernelModule } from '../../src/io/kernelModule.ts';
+import { localSessions } from '../../src/runtime/local.ts';
 import { loadModel } from '../../src/io/model.ts';
 import type { Sequence } from '../../src/models/batch.ts';
 import { totalInput } from '../../src/models/batch.ts';
@@ -12,6 +13,7 @@ import type { Schedule } from '../../src/train/schedule.ts';
 import { learningRateAt } from '../../src/train/schedule.ts';
 import type { AdamW } from '../../src/train/optimizer.ts';
 import { Trainer } from '../../src/train/trainer.ts';
+import type { TrainerState } from '../../src/train/trainer.ts';
 import { goldenTraining, sequences, wandaModel } from '../golden/stories.ts';
 import { expectClose, largest, sameBits } from '../kernels/claims.ts';
 import { STORIES, readLines, run, temporaryDirectory, withShared, writeStories } from './workspace.ts';
@@ -26,7 +28,7 @@ function trainer(method: 'lors' | 'full', optimizer: Partial<AdamW> = {}): Train
     batchTokens: 256,
     maxSeqLength: 96,
     recompute: 'none',
-    module: kernelModule('auto').module,
+    sessions: localSessions({ module: kernelModule('auto').module }),
   });
 }
 
@@ -40,34 +42,34 @@ function gradients(t: Trainer): Map<string, Float32Array> {
 }
 
 withShared('an update', () => {
-  test.each(['lors', 'full'] as const)('%s: two batches of one document are one batch of two', (method) => {
+  test.each(['lors', 'full'] as const)('%s: two batches of one document are one batch of two', async (method) => {
     const [a, b] = documents() as [Sequence, Sequence];
     const apart = trainer(method);
     const together = trainer(method);
-    const first = apart.update([[a], [b]], 1e-3);
-    const second = together.update([[a, b]], 1e-3);
+    const first = await apart.update([[a], [b]], 1e-3);
+    const second = await together.update([[a, b]], 1e-3);
     expect(first).toMatchObject({ tokens: totalInput([a, b]), labelled: second.labelled });
     // Sums of the same terms in another order, an f32 rounding for each of T of them: T 2^-24 of the largest.
     const share = totalInput([a, b]) * 2 ** -24;
     expect(Math.abs(first.loss / second.loss - 1)).toBeLessThan(share);
     for (const [name, want] of gradients(together)) expectClose(name, gradients(apart).get(name)!, want, share * largest(want));
     // A single batch is something else.
-    expect(trainer(method).update([[a]], 1e-3).loss).not.toBeCloseTo(first.loss, 3);
+    expect((await trainer(method).update([[a]], 1e-3)).loss).not.toBeCloseTo(first.loss, 3);
   });
 
-  test('gradients are of this update alone: the last one left none behind', () => {
+  test('gradients are of this update alone: the last one left none behind', async () => {
     const [a, b] = documents() as [Sequence, Sequence];
     const t = trainer('lors');
-    t.update([[a]], 0);
-    t.update([[b]], 0);
+    await t.update([[a]], 0);
+    await t.update([[b]], 0);
     const fresh = trainer('lors');
-    fresh.update([[b]], 0);
+    await fresh.update([[b]], 0);
     for (const [name, want] of gradients(fresh)) expect(sameBits(gradients(t).get(name)!, want), name).toBe(true);
   });
 
-  test.each([0.05, 100])('clipping to a global norm of %d', (maxGradNorm) => {
+  test.each([0.05, 100])('clipping to a global norm of %d', async (maxGradNorm) => {
     const t = trainer('lors', { maxGradNorm });
-    const { gradNorm } = t.update([documents()], 1e-3);
+    const { gradNorm } = await t.update([documents()], 1e-3);
     let squares = 0;
     for (const gradient of gradients(t).values()) for (const g of gradient) squares += g * g;
     expect(gradNorm / Math.sqrt(squares)).toBeCloseTo(1, 6);
@@ -82,22 +84,23 @@ withShared('an update', () => {
     }
   });
 
-  test('weight decay shrinks weights, by lr * decay of each, and spares the norms', () => {
-    const [without, withDecay] = [0, 0.5].map((weightDecay) => {
+  test('weight decay shrinks weights, by lr * decay of each, and spares the norms', async () => {
+    const trained = async (weightDecay: number): Promise<Record<'before' | 'after', TrainerState['tensors']>> => {
       const t = trainer('full', { weightDecay });
       const before = t.state().tensors;
-      t.update([documents()], 1e-2);
+      await t.update([documents()], 1e-2);
       return { before, after: t.state().tensors };
-    });
+    };
+    const [without, withDecay] = [await trained(0), await trained(0.5)];
     let norms = 0;
-    for (const [name, plain] of without!.after) {
+    for (const [name, plain] of without.after) {
       if (!name.endsWith('.parameter')) continue;
-      const decayed = withDecay!.after.get(name)!;
+      const decayed = withDecay.after.get(name)!;
       if (/norm/.test(name)) {
         norms++;
         expect(sameBits(decayed, plain), name).toBe(true);
       } else {
-        const before = without!.before.get(name)!;
+        const before = without.before.get(name)!;
         expectClose(
           name,
           decayed,
@@ -110,7 +113,7 @@ withShared('an update', () => {
     expect(norms).toBe(11);
   });
 
-  test('full training: a kept weight at exactly zero stays kept, goes on learning, and is no zero in a checkpoint', () => {
+  test('full training: a kept weight at exactly zero stays kept, goes on learning, and is no zero in a checkpoint', async () => {
     const t = trainer('full');
     const name = 'model.layers.1.mlp.gate_proj';
     const parameter = t.compiled.store.decayed.parameters.find((p) => p.name === name)!;
@@ -121,7 +124,7 @@ withShared('an update', () => {
     expect(pattern()).toBe(patternFingerprint(t.model));
     const stored = t.trainedModel().linears.get(name)!;
     expect(unpack(stored, stored.values as Float32Array).filter((w) => w !== 0)).toHaveLength(stored.kept);
-    t.update([documents()], 1e-3);
+    await t.update([documents()], 1e-3);
     expect(
       t
         .parameter(parameter)

@@ -83,11 +83,11 @@ withShared('where nothing can be written', () => {
     expect(readLines(at('log', 'log.jsonl'))).toHaveLength(1);
   });
 
-  test.each(['fsyncSync', 'renameSync', 'writeSync'] as const)('prune and fuse leave nothing when %s finds no space', (operation) => {
+  test.each(['fsyncSync', 'renameSync', 'writeSync'] as const)('prune and fuse leave nothing when %s finds no space', async (operation) => {
     for (const nth of [1, 2, 3]) {
       fail(operation, 'ENOSPC', nth);
       const message = /cannot be written: no space left on the device\./;
-      expect(() => prune({ model: STORIES, method: 'magnitude', out: at('pruned') })).toThrow(message);
+      await expect(prune({ model: STORIES, method: 'magnitude', out: at('pruned') })).rejects.toThrow(message);
       vi.restoreAllMocks();
       fail(operation, 'ENOSPC', nth);
       expect(() => fuse({ model: STORIES, adapter: at('whole'), out: at('fused') })).toThrow(message);
@@ -96,11 +96,13 @@ withShared('where nothing can be written', () => {
     }
   });
 
-  test('a model that is pruned again over an old one stays the old one, whole, when space runs out', () => {
-    prune({ model: STORIES, method: 'magnitude', out: at('again') });
+  test('a model that is pruned again over an old one stays the old one, whole, when space runs out', async () => {
+    await prune({ model: STORIES, method: 'magnitude', out: at('again') });
     const before = filesOf(at('again')).map((name) => fs.readFileSync(at('again', name)));
     fail('writeSync', 'ENOSPC', 5);
-    expect(() => prune({ model: STORIES, method: 'magnitude', sparsity: '1:4', out: at('again'), overwrite: true })).toThrow(OutputError);
+    await expect(prune({ model: STORIES, method: 'magnitude', sparsity: '1:4', out: at('again'), overwrite: true })).rejects.toThrow(
+      OutputError,
+    );
     vi.restoreAllMocks();
     expect(filesOf(at('again')).map((name) => fs.readFileSync(at('again', name)))).toEqual(before);
   });

@@ -8,7 +8,7 @@ import type { Sequence } from '../../src/models/batch.ts';
 import { inputTokens, targetTokens, writeBatch } from '../../src/models/batch.ts';
 import type { Recompute } from '../../src/nn/block.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
-import { Session } from '../../src/runtime/session.ts';
+import { LocalSession, localSessions } from '../../src/runtime/local.ts';
 import { evaluate } from '../../src/tasks/evaluate.ts';
 import { evaluateModel } from '../../src/train/evaluate.ts';
 import { initialFactors } from '../../src/train/initial.ts';
@@ -27,13 +27,13 @@ withShared('packed documents', () => {
   /** Losses of every target of a batch, in order. */
   function losses(batch: readonly Sequence[]): Float32Array {
     const compiled = new CompiledLlama(model, { tiles: 32, positions: 128 });
-    const session = new Session([compiled.evaluate()], { module });
+    const session = new LocalSession([compiled.evaluate()], { module });
     const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
     session.run('evaluate', counts);
     return session.floats(compiled.losses).slice(0, counts.labelled);
   }
 
-  function trainer(batch: readonly Sequence[], recompute: Recompute = 'none'): Trainer {
+  async function trainer(batch: readonly Sequence[], recompute: Recompute = 'none'): Promise<Trainer> {
     const factors = initialFactors(model, ['q_proj', 'v_proj', 'down_proj'], 4, 1);
     for (const { up } of factors.values()) up.forEach((_, i) => (up[i] = Math.sin(i) / 20));
     const t = new Trainer(model, {
@@ -42,9 +42,9 @@ withShared('packed documents', () => {
       batchTokens: 512,
       maxSeqLength: 128,
       recompute,
-      module,
+      sessions: localSessions({ module }),
     });
-    t.update([batch], 1e-3);
+    await t.update([batch], 1e-3);
     return t;
   }
 
@@ -78,17 +78,17 @@ withShared('packed documents', () => {
 
   test.each(['none', 'block'] as const)(
     'a document without targets leaves no trace in the gradient of the others (recompute %s)',
-    (recompute) => {
+    async (recompute) => {
       const silent = (ids: Int32Array): Sequence => ({ ids, targets: new Uint8Array(ids.length) });
       const batch = (other: Int32Array): Sequence[] => [documents[0]!, silent(other), documents[1]!];
-      const first = trainer(batch(documents[2]!.ids), recompute);
-      const second = trainer(batch(documents[2]!.ids.map((id) => (id + 100) % 512)), recompute);
+      const first = await trainer(batch(documents[2]!.ids), recompute);
+      const second = await trainer(batch(documents[2]!.ids.map((id) => (id + 100) % 512)), recompute);
       gradients(first).forEach((gradient, i) => expect(sameBits(gradient, gradients(second)[i]!)).toBe(true));
       expect(gradients(first).some((gradient) => gradient.some((g) => g !== 0))).toBe(true);
     },
   );
 
-  test('a prompt that is masked is seen but not learned: the loss is that of the completion', () => {
+  test('a prompt that is masked is seen but not learned: the loss is that of the completion', async () => {
     const root = temporaryDirectory();
     const rows = [
       { prompt: 'Lily saw a', completion: ' big red ball.' },
@@ -96,8 +96,8 @@ withShared('packed documents', () => {
     ];
     const data = writeJsonl(join(root, 'pairs.jsonl'), rows);
     const options = { model: STORIES, data, maxSeqLength: 64 };
-    const masked = evaluate({ ...options, maskPrompt: true });
-    const all = evaluate(options);
+    const masked = await evaluate({ ...options, maskPrompt: true });
+    const all = await evaluate(options);
     const { documents: tokenized } = tokenizeRows(loadDataset(data).train, tokenizer, { maskPrompt: true });
     const whole = tokenized.map(({ ids }): Sequence => ({ ids }));
     expect(masked.tokens).toBe(tokenized.reduce((n, s) => n + targetTokens(s), 0));
@@ -115,6 +115,6 @@ withShared('packed documents', () => {
     });
     expect(masked.loss).toBeCloseTo(sum / masked.tokens, 5);
     expect(Math.abs(masked.loss - all.loss)).toBeGreaterThan(0.01);
-    expect(evaluateModel(model, tokenized, { maxSeqLength: 64, module }).loss).toBe(masked.loss);
+    expect((await evaluateModel(model, tokenized, { maxSeqLength: 64, sessions: localSessions({ module }) })).loss).toBe(masked.loss);
   });
 });

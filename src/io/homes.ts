@@ -1,0 +1,115 @@
+/** Where the packed weights of a model live: in the arena, in memory beside it, or in a file. */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { RemoteBytes } from '../core/constant.ts';
+import { bytesOf } from '../core/constant.ts';
+import { FormatError, explain } from '../core/errors.ts';
+import type { WeightHome } from '../models/model.ts';
+import type { Arena } from '../runtime/arena.ts';
+import type { PackedWeight } from '../sparse/weight.ts';
+import { outputError } from './atomic.ts';
+
+/** Everything in the arena: used in place. */
+export function homeOf(arena: Arena): WeightHome {
+  const place = <W extends PackedWeight>(weight: W): W => withArrays(weight, (_name, array) => arena.adopt(array));
+  return { linear: (_name, weight) => place(weight), table: place };
+}
+
+/** Projections in ordinary memory, fetched into the arena for each use: for models larger than the arena. */
+export function stagedHome(arena: Arena): WeightHome {
+  return { ...homeOf(arena), linear: (_name, weight) => ({ ...weight, staged: true }) };
+}
+
+/**
+ * Projections in a file of packed arrays in `directory`, fetched into the arena for each use: for models larger than
+ * memory. The file has no name once it is open, so that it goes with the process. Throws OutputError.
+ */
+export function fileHome(arena: Arena, directory: string): WeightHome {
+  const path = join(directory, `.packed-weights-${process.pid}.tmp`);
+  const fd = opened(path);
+  let end = 0;
+  const append = (array: Elements): RemoteBytes => {
+    const bytes = bytesOf(array);
+    const position = end;
+    try {
+      for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done, Math.min(bytes.length - done, MOST), position + done);
+    } catch (error) {
+      throw outputError(path, error);
+    }
+    end += bytes.length;
+    return rangeOf(fd, path, position, bytes.length);
+  };
+  return { ...homeOf(arena), linear: (_name, weight) => remoteWeight(weight, append) };
+}
+
+type Elements = Float32Array | Uint32Array | Uint16Array | Uint8Array;
+
+/** The arrays of each format. */
+const ARRAYS = { dense: ['values'], quad: ['values', 'starts', 'index'], csr: ['values', 'rowPtr', 'index'] } as const;
+
+function withArrays<W extends PackedWeight>(weight: W, each: (name: string, array: Elements) => Elements): W {
+  const arrays = weight as unknown as Record<string, Elements>;
+  return { ...weight, ...Object.fromEntries(ARRAYS[weight.format].map((name) => [name, each(name, arrays[name]!)])) };
+}
+
+/** The weight without its arrays: each is a field that reads the file. */
+function remoteWeight(weight: PackedWeight, append: (array: Elements) => RemoteBytes): PackedWeight {
+  const remote: Record<string, RemoteBytes> = {};
+  const moved = { ...weight, staged: true, remote };
+  const arrays = weight as unknown as Record<string, Elements>;
+  for (const name of ARRAYS[weight.format]) {
+    const array = arrays[name]!;
+    const View = array.constructor as new (buffer: ArrayBuffer) => Elements;
+    const range = (remote[name] = append(array));
+    const read = (): Elements => {
+      const bytes = new Uint8Array(range.byteLength);
+      range.readSync(bytes);
+      return new View(bytes.buffer);
+    };
+    Object.defineProperty(moved, name, { get: read, enumerable: true });
+  }
+  return moved;
+}
+
+/** One call may not move more than 2 GiB. */
+const MOST = 2 ** 30;
+
+function opened(path: string): number {
+  try {
+    const fd = fs.openSync(path, 'wx+', 0o600);
+    try {
+      fs.unlinkSync(path);
+    } catch {
+      // Where an open file keeps its name, it goes when the process ends.
+      process.once('exit', () => fs.rmSync(path, { force: true }));
+    }
+    return fd;
+  } catch (error) {
+    throw outputError(path, error);
+  }
+}
+
+function rangeOf(fd: number, path: string, position: number, byteLength: number): RemoteBytes {
+  const short = (): never => {
+    throw new FormatError(explain(path, `${byteLength} bytes of packed weights`, 'fewer', 'Did something cut the file?'));
+  };
+  return {
+    byteLength,
+    readSync: (target) => {
+      for (let done = 0; done < byteLength;) {
+        const got = fs.readSync(fd, target, done, Math.min(byteLength - done, MOST), position + done);
+        if (got === 0) short();
+        done += got;
+      }
+    },
+    read: async (target) => {
+      for (let done = 0; done < byteLength;) {
+        const got = await new Promise<number>((resolve, reject) =>
+          fs.read(fd, target, done, Math.min(byteLength - done, MOST), position + done, (error, n) => (error ? reject(error) : resolve(n))),
+        );
+        if (got === 0) short();
+        done += got;
+      }
+    },
+  };
+}

@@ -1,0 +1,41 @@
+/** Where a task runs: the kernels' flavour, worker threads, and the memory that weights are loaded into. */
+import { availableParallelism } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { kernelModule } from '../io/kernelModule.ts';
+import type { Flavour } from '../kernels/table.ts';
+import type { Arena } from '../runtime/arena.ts';
+import { pooledSessions } from '../threads/pool.ts';
+import type { Sessions } from '../runtime/session.ts';
+
+export interface Host {
+  readonly flavour: Flavour;
+  readonly threads: number;
+  /** Sessions on the worker threads, on an arena of their own or on one that holds a model's weights. */
+  readonly sessions: (arena?: Arena, memoryBytes?: number) => Sessions;
+}
+
+/** The host that `--kernels` and `--threads` ask for. */
+export function openHost({ kernels, threads = availableParallelism() }: { kernels: Flavour | 'auto'; threads?: number | undefined }): Host {
+  const { module, flavour } = kernelModule(kernels, true);
+  return {
+    flavour,
+    threads,
+    sessions: (arena, memoryBytes) => pooledSessions({ module, threads, memoryBytes, ...(arena && { arena }) }),
+  };
+}
+
+/**
+ * Bytes of the process that are resident, what loading left behind collected first: a plan that counts garbage would
+ * promise more than the run takes. `gc` is there for whoever asks V8 for it.
+ */
+export function residentBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage.rss();
+}
+
+/** The highest resident set of the process so far, in bytes. */
+export function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}

@@ -1,0 +1,59 @@
+/** Loads a model's weights to where they fit: the arena, memory beside it, or a file. */
+import { totalmem } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { DTYPE_BYTES } from '../core/dtypes.ts';
+import { openCheckpoint } from '../io/checkpoint.ts';
+import { fileHome, homeOf, stagedHome } from '../io/homes.ts';
+import { readJson } from '../io/json.ts';
+import { loadModel } from '../io/model.ts';
+import { parseConfig } from '../models/config.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { readWeight } from '../models/model.ts';
+import { PROJECTIONS, projectionName, projectionShape } from '../models/names.ts';
+import type { Arena } from '../runtime/arena.ts';
+import { pack } from '../sparse/pack.ts';
+import { packedBytes } from '../sparse/weight.ts';
+
+export const WEIGHT_PLACES = ['auto', 'arena', 'memory', 'file'] as const;
+export type WeightPlace = (typeof WEIGHT_PLACES)[number];
+
+/** Bytes of the arena's 4 GiB that weights may take: the rest is for activations, adapters and the optimizer. */
+const ARENA_SHARE = 2.75e9;
+/** The part of memory that weights may take when they stay beside the arena. */
+const MEMORY_SHARE = 0.75;
+
+export interface WeightLimits {
+  readonly place: WeightPlace;
+  /** What the process may take, where there is a limit. */
+  readonly memoryBytes?: number | undefined;
+  /** Where a file of packed weights may be made. */
+  readonly directory: string;
+}
+
+/** Loads a model directory, each weight to the place that `limits` say. Throws as loadModel does, and OutputError. */
+export function loadModelInto(directory: string, arena: Arena, limits: WeightLimits): LlamaModel {
+  const place = limits.place === 'auto' ? choose(directory, limits.memoryBytes) : limits.place;
+  if (place === 'arena') return loadModel(directory, homeOf(arena));
+  return loadModel(directory, place === 'memory' ? stagedHome(arena) : fileHome(arena, limits.directory));
+}
+
+function choose(directory: string, memoryBytes = totalmem()): Exclude<WeightPlace, 'auto'> {
+  const { projections, tables } = estimate(directory);
+  if (projections + tables <= ARENA_SHARE) return 'arena';
+  return projections <= Math.min(memoryBytes, totalmem()) * MEMORY_SHARE ? 'memory' : 'file';
+}
+
+/** Bytes of the packed model, from its first matrix: all are pruned alike, or near enough to choose a place. */
+function estimate(directory: string): { projections: number; tables: number } {
+  const source = openCheckpoint(directory);
+  const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
+  const [rows, cols] = projectionShape(config, 'q_proj');
+  const { dtype, elements } = readWeight(source, projectionName(0, 'q_proj'), [rows, cols]);
+  const perElement = packedBytes(pack(dtype, elements, rows, cols)) / (rows * cols);
+  const elementsOfBlock = PROJECTIONS.reduce((n, projection) => {
+    const [r, c] = projectionShape(config, projection);
+    return n + r * c;
+  }, 0);
+  const table = config.vocabSize * config.hiddenSize * DTYPE_BYTES[dtype];
+  return { projections: elementsOfBlock * config.layers * perElement, tables: table * (config.tied ? 1 : 2) };
+}
