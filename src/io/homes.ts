@@ -8,10 +8,24 @@ import type { WeightHome } from '../models/model.ts';
 import type { Arena } from '../runtime/arena.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { outputError } from './atomic.ts';
+import { collectGarbage } from './garbage.ts';
+
+/** What packing may leave behind before it is collected. */
+const GARBAGE_BYTES = 64e6;
 
 /** Everything in the arena: used in place. */
 export function homeOf(arena: Arena): WeightHome {
-  const place = <W extends PackedWeight>(weight: W): W => withArrays(weight, (_name, array) => arena.adopt(array));
+  let garbage = 0;
+  const place = <W extends PackedWeight>(weight: W): W => {
+    const placed = withArrays(weight, (_name, array) => arena.adopt(array));
+    // The matrix as it was read, its order and the arrays that were copied.
+    garbage += weight.rows * weight.cols * 4 + weight.values.byteLength;
+    if (garbage > GARBAGE_BYTES) {
+      collectGarbage();
+      garbage = 0;
+    }
+    return placed;
+  };
   return { linear: (_name, weight) => place(weight), table: place };
 }
 

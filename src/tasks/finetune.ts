@@ -229,7 +229,7 @@ class Run {
     const { identity } = this.#prepared;
     const path = saveRun(
       this.#settings.out,
-      { trainer: this.#trainer.state(), cursor: this.#stream.cursor, identity, pendingLosses: this.#pending },
+      { trainer: this.#trainer.liveState(), cursor: this.#stream.cursor, identity, pendingLosses: this.#pending },
       (directory) => this.#saveResult(directory),
     );
     this.#saved = path;
@@ -297,12 +297,13 @@ function stepOf(line: string): number {
 /** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
 function arenaBudget(memory: number | undefined, arena: Arena, threads: number): number | undefined {
   if (memory === undefined) return undefined;
-  const others = residentBytes() - arena.end + threads * THREAD_BYTES;
+  const others = residentBytes() - arena.end + threads * THREAD_BYTES + HOST_BYTES;
   if (memory > others) return memory - others;
   throw new MemoryBudgetError(
     explain('--memory', `more than the ${megabytes(others)} that the process takes beside weights and training`, megabytes(memory)),
   );
 }
 
-/** Resident bytes of a worker thread, its compiled kernels included. */
-const THREAD_BYTES = 12e6;
+/** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of. */
+const THREAD_BYTES = 10e6;
+const HOST_BYTES = 20e6;

@@ -1,7 +1,6 @@
 /** Where a task runs: the kernels' flavour, worker threads, and the memory that weights are loaded into. */
 import { availableParallelism } from 'node:os';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage } from '../io/garbage.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import type { Flavour } from '../kernels/table.ts';
 import type { Arena } from '../runtime/arena.ts';
@@ -25,13 +24,9 @@ export function openHost({ kernels, threads = availableParallelism() }: { kernel
   };
 }
 
-/**
- * Bytes of the process that are resident, what loading left behind collected first: a plan that counts garbage would
- * promise more than the run takes. `gc` is there for whoever asks V8 for it.
- */
+/** Bytes of the process that are resident, what loading left behind collected first. */
 export function residentBytes(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  collectGarbage();
   return process.memoryUsage.rss();
 }
 

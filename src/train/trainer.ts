@@ -173,9 +173,15 @@ export class Trainer {
 
   /** A copy of everything that training changes. */
   state(): TrainerState {
+    const { step, tensors } = this.liveState();
+    return { step, tensors: new Map([...tensors].map(([name, data]) => [name, data.slice()])) };
+  }
+
+  /** The same as live views, for who is done with them before the next step. */
+  liveState(): TrainerState {
     const tensors = new Map<string, Float32Array>();
     for (const { name, value, offset, length } of this.#changing())
-      tensors.set(name, this.#session.floats(value).slice(offset, offset + length));
+      tensors.set(name, this.#session.floats(value).subarray(offset, offset + length));
     return { step: this.#step, tensors };
   }
 
