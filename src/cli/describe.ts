@@ -14,6 +14,9 @@ export function describeEvent(event: Told): string {
       return [
         `${event.method} on ${event.model}: ${event.trainableParameters.toLocaleString('en')} trainable parameters, ` +
           `${event.kernels} kernels, ${event.threads} ${event.threads === 1 ? 'thread' : 'threads'}`,
+        `weights: ${Object.entries(event.formats)
+          .map(([format, n]) => `${n} ${format}`)
+          .join(', ')}`,
         `data: ${event.trainDocuments} windows to train on, ${event.validDocuments} to validate on${dropped}`,
         `plan: ${megabytes(event.plannedBytes)} resident, the arena in it: ${event.plan}` +
           (event.recomputedBlocks > 0 ? `; activations of ${event.recomputedBlocks} blocks are recomputed` : ''),

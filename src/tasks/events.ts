@@ -6,6 +6,8 @@ export interface StartEvent {
   readonly method: string;
   readonly kernels: string;
   readonly threads: number;
+  /** How many projections go to the kernels of each weight format. */
+  readonly formats: Readonly<Record<string, number>>;
   readonly trainableParameters: number;
   readonly trainDocuments: number;
   readonly droppedRows: number;

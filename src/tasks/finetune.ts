@@ -10,6 +10,7 @@ import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
 import { longestInput, packRows, totalInput } from '../models/batch.ts';
+import type { LlamaModel } from '../models/model.ts';
 import { describe, megabytes } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';
 import type { Host } from './host.ts';
@@ -136,6 +137,7 @@ class Run {
       method: this.#prepared.adapter?.method ?? 'full',
       kernels: this.#host.flavour,
       threads: this.#host.threads,
+      formats: formatsOf(model),
       trainableParameters: compiled.store.size,
       trainDocuments: train.length,
       droppedRows,
@@ -292,6 +294,16 @@ function stepOf(line: string): number {
   } catch {
     return Infinity;
   }
+}
+
+/** Projections by the format, and so the kernels, that packing picked for them. */
+function formatsOf({ linears }: LlamaModel): Record<string, number> {
+  const formats: Record<string, number> = {};
+  for (const { format, pattern } of linears.values()) {
+    const name = format === 'dense' ? format : `${pattern} ${format}`;
+    formats[name] = (formats[name] ?? 0) + 1;
+  }
+  return formats;
 }
 
 /** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
