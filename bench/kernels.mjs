@@ -11,7 +11,7 @@ import { addFactors } from '../dist/adapters/factors.js';
 import { kernelModule } from '../dist/io/kernelModule.js';
 import { ParameterStore } from '../dist/program/parameters.js';
 import { ProgramBuilder } from '../dist/program/program.js';
-import { Session } from '../dist/runtime/session.js';
+import { LocalSession } from '../dist/runtime/local.js';
 import { pack } from '../dist/sparse/pack.js';
 import { Random } from '../dist/core/random.js';
 
@@ -81,7 +81,7 @@ for (const [rows, cols] of /** @type {[number, number][]} */ (shapes)) {
       ops.multiplyT(backward, x, 0, y, ops.plainValues(backward));
       ops.merged(merge, factors.up.value, factors.downT.value, factors.padded, 1);
       ops.sample(sample, sample.scratch('h', weight.values.length * 4), 0, y, x);
-      const session = new Session(
+      const session = new LocalSession(
         programs.map((p) => p.finish()),
         { module },
       );

@@ -107,10 +107,12 @@ export function readWeight(source: TensorSource, module: string, shape: readonly
   return { dtype, elements };
 }
 
+/** The first element whose exponent is all ones; -1 where there is none. */
 function firstNonFinite(dtype: WeightDtype, elements: WeightArray): number {
-  if (dtype === 'F32') return (elements as Float32Array).findIndex((x) => !Number.isFinite(x));
-  const exponent = dtype === 'BF16' ? 0x7f80 : 0x7c00;
-  return (elements as Uint16Array).findIndex((bits) => (bits & exponent) === exponent);
+  const bits = dtype === 'F32' ? new Uint32Array(elements.buffer, elements.byteOffset, elements.length) : elements;
+  const exponent = dtype === 'F32' ? 0x7f800000 : dtype === 'BF16' ? 0x7f80 : 0x7c00;
+  for (let i = 0; i < bits.length; i++) if ((bits[i]! & exponent) === exponent) return i;
+  return -1;
 }
 
 /** A tensor to be written, in the layout of checkpoints. */
