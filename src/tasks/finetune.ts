@@ -11,6 +11,7 @@ import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomi
 import { saveModel } from '../io/model.ts';
 import { longestInput, packRows, totalInput } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
+import type { Sessions } from '../runtime/session.ts';
 import { describe, megabytes } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';
 import type { Host } from './host.ts';
@@ -55,7 +56,8 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
-  const run = planned(settings, await prepare(settings, host, tell), host, tell);
+  const prepared = await prepare(settings, host, tell);
+  const run = await planned(settings, prepared, host, tell);
   try {
     await run.start();
     return await run.loop(hooks.signal);
@@ -67,9 +69,10 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
-function planned(settings: FinetuneSettings, prepared: Prepared, host: Host, tell: (event: TrainEvent) => void): Run {
+async function planned(settings: FinetuneSettings, prepared: Prepared, host: Host, tell: (event: TrainEvent) => void): Promise<Run> {
   try {
-    return new Run(settings, prepared, host, tell);
+    const sessions = host.sessions(prepared.arena, await arenaBudget(settings.memory, prepared.arena, host.threads));
+    return new Run(settings, prepared, host, sessions, tell);
   } catch (error) {
     if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
     throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);
@@ -91,7 +94,7 @@ class Run {
   #pending: number[] = [];
   #saved: string | undefined;
 
-  constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, tell: (event: TrainEvent) => void) {
+  constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, sessions: Sessions, tell: (event: TrainEvent) => void) {
     const { maxSeqLength, batchSize, gradAccumulationSteps, seed } = settings;
     this.#settings = settings;
     this.#prepared = prepared;
@@ -111,7 +114,7 @@ class Run {
       batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(prepared.train), totalInput(prepared.valid))),
       maxSeqLength: longest,
       recompute: settings.recompute,
-      sessions: host.sessions(prepared.arena, arenaBudget(settings.memory, prepared.arena, host.threads)),
+      sessions,
     });
     const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
     this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
@@ -145,7 +148,7 @@ class Run {
       steps: this.#schedule.steps,
       firstStep: this.#firstStep,
       tokensPerBatch: compiled.tiles * 16,
-      plannedBytes: Math.max(peakBytes(), residentBytes() + this.#trainer.untouched),
+      plannedBytes: Math.max(peakBytes(), (await residentBytes()) + this.#trainer.untouched),
       plan: describe(layout),
       recomputedBlocks: this.#trainer.recomputed,
     });
@@ -307,9 +310,9 @@ function formatsOf({ linears }: LlamaModel): Record<string, number> {
 }
 
 /** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
-function arenaBudget(memory: number | undefined, arena: Arena, threads: number): number | undefined {
+async function arenaBudget(memory: number | undefined, arena: Arena, threads: number): Promise<number | undefined> {
   if (memory === undefined) return undefined;
-  const others = residentBytes() - arena.end + threads * THREAD_BYTES + HOST_BYTES;
+  const others = (await residentBytes()) - arena.end + threads * THREAD_BYTES + HOST_BYTES;
   if (memory > others) return memory - others;
   throw new MemoryBudgetError(
     explain('--memory', `more than the ${megabytes(others)} that the process takes beside weights and training`, megabytes(memory)),
