@@ -56,6 +56,11 @@ export class ParameterRun {
     return this.values.bytes / 4 / CHUNK;
   }
 
+  /** Lets go of the initial values, once they stand in an arena. */
+  forgetInitial(): void {
+    this.#initial.length = 0;
+  }
+
   #start(): Float32Array {
     const all = new Float32Array(this.values.bytes / 4);
     for (const { offset, data } of this.#initial) all.set(data(), offset);
@@ -71,6 +76,11 @@ export class ParameterStore {
   /** The runs that have parameters. */
   get runs(): readonly ParameterRun[] {
     return [this.decayed, this.plain].filter((run) => run.parameters.length > 0);
+  }
+
+  /** Lets go of all initial values, once they stand in an arena. */
+  forgetInitial(): void {
+    for (const run of this.runs) run.forgetInitial();
   }
 
   /** How many floats are trained, padding not counted. */

@@ -56,8 +56,7 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
-  const prepared = await prepare(settings, host, tell);
-  const run = await planned(settings, prepared, host, tell);
+  const run = await planned(settings, host, tell);
   try {
     await run.start();
     return await run.loop(hooks.signal);
@@ -69,7 +68,8 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
-async function planned(settings: FinetuneSettings, prepared: Prepared, host: Host, tell: (event: TrainEvent) => void): Promise<Run> {
+async function planned(settings: FinetuneSettings, host: Host, tell: (event: TrainEvent) => void): Promise<Run> {
+  const prepared = await prepare(settings, host, tell);
   try {
     const sessions = host.sessions(prepared.arena, await arenaBudget(settings.memory, prepared.arena, host.threads));
     return new Run(settings, prepared, host, sessions, tell);
@@ -82,7 +82,7 @@ async function planned(settings: FinetuneSettings, prepared: Prepared, host: Hos
 /** One run: the loop around the trainer. */
 class Run {
   readonly #settings: FinetuneSettings;
-  readonly #prepared: Prepared;
+  readonly #prepared: Omit<Prepared, 'training'>;
   readonly #host: Host;
   readonly #trainer: Trainer;
   readonly #stream: BatchStream;
@@ -97,13 +97,15 @@ class Run {
   constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, sessions: Sessions, tell: (event: TrainEvent) => void) {
     const { maxSeqLength, batchSize, gradAccumulationSteps, seed } = settings;
     this.#settings = settings;
-    this.#prepared = prepared;
+    // The initial factors are not kept: the trainer puts them where they train.
+    const { training, ...kept } = prepared;
+    this.#prepared = kept;
     this.#host = host;
     this.#tell = tell;
     this.#log = join(settings.out, 'log.jsonl');
     const longest = Math.max(longestInput(prepared.train), longestInput(prepared.valid));
     this.#trainer = new Trainer(prepared.model, {
-      training: prepared.training,
+      training,
       optimizer: {
         beta1: settings.adamBeta1,
         beta2: settings.adamBeta2,

@@ -52,12 +52,12 @@ export class Trainer {
   readonly recomputed: number;
   readonly #session: Session;
   readonly #optimizer: Optimizer;
-  readonly #options: TrainerOptions;
+  readonly #adamw: AdamW;
   #step = 0;
 
   constructor(model: LlamaModel, options: TrainerOptions) {
     this.model = model;
-    this.#options = options;
+    this.#adamw = options.optimizer;
     this.compiled = new CompiledLlama(model, {
       tiles: Math.ceil(options.batchTokens / TILE),
       positions: options.maxSeqLength,
@@ -69,6 +69,8 @@ export class Trainer {
     const programs = (recomputed: number): Program[] => [this.compiled.train(recomputed), ...rest];
     this.recomputed = blocksToRecompute(options, model.config.layers, programs);
     this.#session = options.sessions.open(programs(this.recomputed));
+    // The arena has them now; a second copy would stay for the whole run.
+    this.compiled.store.forgetInitial();
   }
 
   /** Resolves when all threads are there. */
@@ -121,7 +123,7 @@ export class Trainer {
       total += loss;
       tokens += counts.tokens;
     }
-    session.write(this.#optimizer.hyper, hyperOf(this.#options.optimizer, learningRate, this.#step + 1));
+    session.write(this.#optimizer.hyper, hyperOf(this.#adamw, learningRate, this.#step + 1));
     await session.run('measure', NOTHING);
     const gradNorm = session.floats(this.#optimizer.norm)[0]!;
     if (!Number.isFinite(gradNorm)) {
