@@ -103,10 +103,14 @@ export function spmmTCsr(
   for (let b: usize = 0; b < columnBlocks(K); b++) {
     const rows = rowPtr + (b * (M + 1) << 2), block = dx + (b << COLUMNS_SHIFT << FEATURE_SHIFT);
     let t = begin;
-    for (; SCATTER_TO_TWO_TILES && t + 2 <= end; t += 2) {
-      backward2(block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, dy + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, w, rows, index, M);
+    if (SCATTER_TO_TWO_TILES) {
+      for (; t + 2 <= end; t += 2) {
+        backward2(block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, dy + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, w, rows, index, M);
+      }
+      if (t < end) backward1(block + ((t * K) << FEATURE_SHIFT), dy + ((t * M) << FEATURE_SHIFT), w, rows, index, M);
+    } else {
+      for (; t < end; t++) backward1(block + ((t * K) << FEATURE_SHIFT), dy + ((t * M) << FEATURE_SHIFT), w, rows, index, M);
     }
-    for (; t < end; t++) backward1(block + ((t * K) << FEATURE_SHIFT), dy + ((t * M) << FEATURE_SHIFT), w, rows, index, M);
   }
 }
 
