@@ -17,7 +17,7 @@
 // Work splits by tiles (spmm, spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output sums it alone.
 import { FEATURE_SHIFT, madd, splatAt, start } from './lanes';
 
-/** Rows of a block: row * 64 fits 16 bits, and the block's 32 KiB of one tile of y stay in the first-level cache. */
+/** Rows of a block, as a shift (at most 12: a base has four bits): the block's 32 KiB of one tile of y stay in the first-level cache. */
 export const BLOCK_SHIFT: usize = 9;
 /** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
 const CHUNK: usize = 64;
