@@ -19,6 +19,7 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(c, f32x4.mul(a, b));
 }
 
+/** The float at p in every lane. At a constant offset say v128.load32_splat(p, offset): asc folds no addition into it. */
 @inline
 export function splatAt(p: usize): v128 {
   return v128.load32_splat(p);

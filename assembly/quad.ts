@@ -7,9 +7,12 @@
 // and the loop has no data-dependent shuffle. The same lists serve both directions: no transposed copy. The idea is
 // Sparse Register Tiling (Wilkinson et al., SC'23).
 //
-//   index   u16 stream, for each block, for each group, for each bucket: pattern, count, count x (row in block) * 64
+//   index   u8 stream, for each block, for each group, for each bucket: head, count, count x step
+//             head   pattern | base << 4, with base * 256 rows from the block's first
+//             step   how far the listed row is from the one before it (the first: from the base), in rows
+//           A pattern with more than 255 rows, or a gap of more than 255, has several buckets, rows ascending.
 //   values  in the order of the index: for each listed row its kept inputs, ascending
-//   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in u16s) and values (in elements) begin
+//   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
 //
 // Work splits by tiles (spmm, spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output sums it alone.
 import { FEATURE_SHIFT, madd, splatAt, start } from './lanes';
@@ -22,6 +25,33 @@ const CHUNK: usize = 64;
 @inline
 export function ceilShift(n: usize, shift: usize): usize {
   return (n + (<usize>1 << shift) - 1) >> shift;
+}
+
+/** Bytes of a bucket's head and count. */
+export const HEAD: usize = 2;
+
+/** Which of the four inputs the bucket at i keeps, as a mask. */
+@inline
+export function patternAt(i: usize): u32 {
+  return <u32>load<u8>(i) & 15;
+}
+
+/** The row that the first step of the bucket at i counts from. */
+@inline
+export function baseAt(i: usize): usize {
+  return <usize>(load<u8>(i) >> 4) << 8;
+}
+
+/** Where the bucket at i ends. */
+@inline
+export function endAt(i: usize): usize {
+  return i + HEAD + <usize>load<u8>(i, 1);
+}
+
+/** The step at i, in bytes of features. */
+@inline
+function stepAt(i: usize): usize {
+  return <usize>load<u8>(i) << FEATURE_SHIFT;
 }
 
 /** Y = (init or 0) + W X, for tiles [begin, end). y, init: [tiles][M][16]; x: [tiles][K][16]; w: merged f32 values. */
@@ -71,37 +101,36 @@ function backwardGroup(dy: usize, dx: usize, w: usize, s: usize, index: usize): 
 /** Walks the buckets of a group; `inputs` points at its four inputs, `rows` at the block's first row. */
 @inline
 function eachBucket(transposed: bool, rows: usize, inputs: usize, w: usize, s: usize, index: usize): void {
-  let i = index + (<usize>load<u32>(s) << 1);
-  const stop = index + (<usize>load<u32>(s, 8) << 1);
-  let v = w + (<usize>load<u32>(s, 4) << 2);
+  let i = index + <usize>load<u32>(s), v = w + (<usize>load<u32>(s, 4) << 2);
+  const stop = index + <usize>load<u32>(s, 8);
   while (i < stop) {
-    let pattern = <u32>load<u16>(i);
-    const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
-    i += 4;
+    let pattern = patternAt(i);
+    const last = endAt(i), first = rows + (baseAt(i) << FEATURE_SHIFT);
+    i += HEAD;
     const a = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
     pattern &= pattern - 1;
     if (!pattern) {
-      v = transposed ? backward1(rows, a, v, i, last) : forward1(rows, a, v, i, last);
+      v = transposed ? backward1(first, a, v, i, last) : forward1(first, a, v, i, last);
     } else {
       const b = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
       pattern &= pattern - 1;
       if (!pattern) {
-        v = transposed ? backward2(rows, a, b, v, i, last) : forward2(rows, a, b, v, i, last);
+        v = transposed ? backward2(first, a, b, v, i, last) : forward2(first, a, b, v, i, last);
       } else {
         // Three and four inputs go over half a tile at a time: a whole one would not fit the 16 vector registers.
         const c = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
         pattern &= pattern - 1;
         if (!pattern) {
-          if (transposed) backward3(rows, a, b, c, v, i, last);
-          else forward3(rows, a, b, c, v, i, last);
-          v = transposed ? backward3(rows + 32, a + 32, b + 32, c + 32, v, i, last) : forward3(rows + 32, a + 32, b + 32, c + 32, v, i, last);
+          if (transposed) backward3(first, a, b, c, v, i, last);
+          else forward3(first, a, b, c, v, i, last);
+          v = transposed ? backward3(first + 32, a + 32, b + 32, c + 32, v, i, last) : forward3(first + 32, a + 32, b + 32, c + 32, v, i, last);
         } else {
           const d = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
-          if (transposed) backward4(rows, a, b, c, d, v, i, last);
-          else forward4(rows, a, b, c, d, v, i, last);
+          if (transposed) backward4(first, a, b, c, d, v, i, last);
+          else forward4(first, a, b, c, d, v, i, last);
           v = transposed
-            ? backward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last)
-            : forward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
+            ? backward4(first + 32, a + 32, b + 32, c + 32, d + 32, v, i, last)
+            : forward4(first + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
         }
       }
     }
@@ -109,10 +138,11 @@ function eachBucket(transposed: bool, rows: usize, inputs: usize, w: usize, s: u
   }
 }
 
-function forward1(y: usize, a: usize, v: usize, i: usize, last: usize): usize {
+function forward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
-  for (; i < last; i += 2, v += 4) {
-    const p = y + <usize>load<u16>(i), w = splatAt(v);
+  for (; i < last; i++, v += 4) {
+    p += stepAt(i);
+    const w = splatAt(v);
     v128.store(p, madd(w, a0, v128.load(p)));
     v128.store(p, madd(w, a1, v128.load(p, 16)), 16);
     v128.store(p, madd(w, a2, v128.load(p, 32)), 32);
@@ -121,11 +151,12 @@ function forward1(y: usize, a: usize, v: usize, i: usize, last: usize): usize {
   return v;
 }
 
-function forward2(y: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
+function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-  for (; i < last; i += 2, v += 8) {
-    const p = y + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4);
+  for (; i < last; i++, v += 8) {
+    p += stepAt(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4);
     v128.store(p, madd(u, b0, madd(w, a0, v128.load(p))));
     v128.store(p, madd(u, b1, madd(w, a1, v128.load(p, 16))), 16);
     v128.store(p, madd(u, b2, madd(w, a2, v128.load(p, 32))), 32);
@@ -134,32 +165,35 @@ function forward2(y: usize, a: usize, b: usize, v: usize, i: usize, last: usize)
   return v;
 }
 
-function forward3(y: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
+function forward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   const c0 = v128.load(c), c1 = v128.load(c, 16);
-  for (; i < last; i += 2, v += 12) {
-    const p = y + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
+  for (; i < last; i++, v += 12) {
+    p += stepAt(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
     v128.store(p, madd(s, c0, madd(u, b0, madd(w, a0, v128.load(p)))));
     v128.store(p, madd(s, c1, madd(u, b1, madd(w, a1, v128.load(p, 16)))), 16);
   }
   return v;
 }
 
-function forward4(y: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
+function forward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   const c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
-  for (; i < last; i += 2, v += 16) {
-    const p = y + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
+  for (; i < last; i++, v += 16) {
+    p += stepAt(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
     v128.store(p, madd(q, d0, madd(s, c0, madd(u, b0, madd(w, a0, v128.load(p))))));
     v128.store(p, madd(q, d1, madd(s, c1, madd(u, b1, madd(w, a1, v128.load(p, 16))))), 16);
   }
   return v;
 }
 
-function backward1(dy: usize, a: usize, v: usize, i: usize, last: usize): usize {
+function backward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
-  for (; i < last; i += 2, v += 4) {
-    const p = dy + <usize>load<u16>(i), w = splatAt(v);
+  for (; i < last; i++, v += 4) {
+    p += stepAt(i);
+    const w = splatAt(v);
     a0 = madd(w, v128.load(p), a0);
     a1 = madd(w, v128.load(p, 16), a1);
     a2 = madd(w, v128.load(p, 32), a2);
@@ -172,11 +206,12 @@ function backward1(dy: usize, a: usize, v: usize, i: usize, last: usize): usize 
   return v;
 }
 
-function backward2(dy: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
+function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-  for (; i < last; i += 2, v += 8) {
-    const p = dy + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4);
+  for (; i < last; i++, v += 8) {
+    p += stepAt(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
     a0 = madd(w, p0, a0);
     b0 = madd(u, p0, b0);
@@ -198,11 +233,12 @@ function backward2(dy: usize, a: usize, b: usize, v: usize, i: usize, last: usiz
   return v;
 }
 
-function backward3(dy: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
+function backward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   let c0 = v128.load(c), c1 = v128.load(c, 16);
-  for (; i < last; i += 2, v += 12) {
-    const p = dy + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
+  for (; i < last; i++, v += 12) {
+    p += stepAt(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);
@@ -220,11 +256,12 @@ function backward3(dy: usize, a: usize, b: usize, c: usize, v: usize, i: usize, 
   return v;
 }
 
-function backward4(dy: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
+function backward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   let c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
-  for (; i < last; i += 2, v += 16) {
-    const p = dy + <usize>load<u16>(i), w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
+  for (; i < last; i++, v += 16) {
+    p += stepAt(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);

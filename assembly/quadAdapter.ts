@@ -2,66 +2,36 @@
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
-import { BLOCK_SHIFT, ceilShift } from './quad';
-import { FEATURE_SHIFT, dot, dotTile, dots4, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
+import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
+import { FEATURE_SHIFT, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
 
-/** merged = (W + s up downT') on the pattern, for groups [begin, end); rank 0 only unpacks W to f32. */
+/**
+ * merged = (W + s up downT') on the pattern, for groups [begin, end); rank 0 only unpacks W to f32. Sixteen ranks are
+ * to it what a tile of tokens is to the sampled product: a group's values are unpacked, then sampled updates are added.
+ */
 export function mergeQuad(
   merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32,
   starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2);
+  const groups = ceilShift(K, 2), row = rank << 2;
   for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-    const upBlock = up + ((b << BLOCK_SHIFT) * rank << 2);
+    const upBlock = up + (b << BLOCK_SHIFT) * row;
     for (let g = begin; g < end; g++) {
-      const s = starts + ((b * groups + g) << 3);
-      mergeGroup(merged, values, dtype, upBlock, downT + ((g << 2) * rank << 2), rank, scaling, s, index);
+      const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row;
+      unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
+      let k: usize = 0;
+      for (; k + 64 <= row; k += 64) sample16(merged, upBlock + k, d + k, row, scaling, s, index);
+      if (row - k == 48) sample12(merged, upBlock + k, d + k, row, scaling, s, index);
+      else if (row - k == 32) sample8(merged, upBlock + k, d + k, row, scaling, s, index);
+      else if (row - k == 16) sample4(merged, upBlock + k, d + k, row, scaling, s, index);
     }
   }
 }
 
-function mergeGroup(
-  merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32, s: usize, index: usize,
-): void {
-  let i = index + (<usize>load<u32>(s) << 1);
-  const stop = index + (<usize>load<u32>(s, 8) << 1);
-  let v = <usize>load<u32>(s, 4);
-  const vs = f32x4.splat(scaling), row = rank << 2;
-  while (i < stop) {
-    const pattern = <u32>load<u16>(i);
-    const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
-    i += 4;
-    const p = <usize>popcnt(pattern);
-    // The columns of four consecutive values: period 1, 2 or 4; three kept inputs leave the fourth lane idle.
-    const c0 = downT + <usize>ctz(pattern) * row;
-    const second = pattern & (pattern - 1), third = second & (second - 1), fourth = third & (third - 1);
-    const c1 = p == 1 ? c0 : downT + <usize>ctz(second) * row;
-    const c2 = p <= 2 ? c0 : downT + <usize>ctz(third) * row;
-    const c3 = p == 1 ? c0 : p == 2 ? c1 : p == 3 ? c0 : downT + <usize>ctz(fourth) * row;
-    const step: usize = p == 1 ? 4 : p == 2 ? 2 : 1;
-    for (; i + (step << 1) <= last; i += step << 1) {
-      const r0 = up + (<usize>load<u16>(i) >> FEATURE_SHIFT) * row;
-      const r1 = p == 1 ? up + (<usize>load<u16>(i, 2) >> FEATURE_SHIFT) * row : r0;
-      const r2 = p == 1 ? up + (<usize>load<u16>(i, 4) >> FEATURE_SHIFT) * row : p == 2 ? up + (<usize>load<u16>(i, 2) >> FEATURE_SHIFT) * row : r0;
-      const r3 = p == 1 ? up + (<usize>load<u16>(i, 6) >> FEATURE_SHIFT) * row : r2;
-      const update = dots4(r0, c0, r1, c1, r2, c2, r3, c3, rank);
-      if (p != 3) {
-        v128.store(merged + (v << 2), f32x4.add(weights4(values, v, dtype), f32x4.mul(vs, update)));
-        v += 4;
-      } else {
-        store<f32>(merged + (v << 2), weightAt(values, v, dtype) + scaling * f32x4.extract_lane(update, 0));
-        store<f32>(merged + (v << 2), weightAt(values, v + 1, dtype) + scaling * f32x4.extract_lane(update, 1), 4);
-        store<f32>(merged + (v << 2), weightAt(values, v + 2, dtype) + scaling * f32x4.extract_lane(update, 2), 8);
-        v += 3;
-      }
-    }
-    for (; i < last; i += 2) {
-      const r = up + (<usize>load<u16>(i) >> FEATURE_SHIFT) * row;
-      for (let m = pattern; m; m &= m - 1, v++) {
-        store<f32>(merged + (v << 2), weightAt(values, v, dtype) + scaling * dot(r, downT + <usize>ctz(m) * row, rank));
-      }
-    }
-  }
+/** merged[n] = values[n] as f32, for n in [from, to). */
+function unpack(merged: usize, values: usize, dtype: i32, from: usize, to: usize): void {
+  for (; from + 4 <= to; from += 4) v128.store(merged + (from << 2), weights4(values, from, dtype));
+  for (; from < to; from++) store<f32>(merged + (from << 2), weightAt(values, from, dtype));
 }
 
 /**
@@ -80,58 +50,139 @@ export function sddmmQuad(
     for (let t: usize = 0; t < tiles; t++) {
       const db = dy + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
       for (let g = begin; g < end; g++) {
-        sampleGroup(h, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), starts + ((b * groups + g) << 3), index);
+        sampleTile(h, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), starts + ((b * groups + g) << 3), index);
       }
     }
   }
 }
 
-function sampleGroup(h: usize, dy: usize, x: usize, s: usize, index: usize): void {
-  const zero = f32x4.splat(0);
-  let i = index + (<usize>load<u32>(s) << 1);
-  const stop = index + (<usize>load<u32>(s, 8) << 1);
-  let v = h + (<usize>load<u32>(s, 4) << 2);
+function sampleTile(h: usize, dy: usize, x: usize, s: usize, index: usize): void {
+  sampleGroup(4, h, dy, x, 64, 1, s, index);
+}
+
+function sample16(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(4, h, up, downT, row, scaling, s, index);
+}
+
+function sample12(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(3, h, up, downT, row, scaling, s, index);
+}
+
+function sample8(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(2, h, up, downT, row, scaling, s, index);
+}
+
+function sample4(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(1, h, up, downT, row, scaling, s, index);
+}
+
+/**
+ * H[i, j] += scaling (p[i] . x[j]) for a group's values, over n vectors (1 to 4, known when compiled) of each; rows of p
+ * and of x are `stride` bytes apart. Horizontal sums are made four at a time, so rows go by fours, twos or one.
+ */
+@inline
+function sampleGroup(n: i32, h: usize, rows: usize, x: usize, stride: usize, scaling: f32, s: usize, index: usize): void {
+  let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
+  const stop = index + <usize>load<u32>(s, 8), vs = f32x4.splat(scaling);
   while (i < stop) {
-    const pattern = <u32>load<u16>(i);
-    const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
-    i += 4;
-    if (popcnt(pattern) == 2) {
-      const a = x + (<usize>ctz(pattern) << FEATURE_SHIFT), b = x + (<usize>ctz(pattern & (pattern - 1)) << FEATURE_SHIFT);
-      v = sample2(dy, a, b, v, i, last);
-    } else {
-      for (; i < last; i += 2) {
-        const p = dy + <usize>load<u16>(i);
-        for (let m = pattern; m; m &= m - 1, v += 4) {
-          store<f32>(v, load<f32>(v) + sum(dotTile(p, x + (<usize>ctz(m) << FEATURE_SHIFT), zero)));
-        }
+    let pattern = patternAt(i);
+    let p = rows + baseAt(i) * stride;
+    const last = endAt(i);
+    i += HEAD;
+    const a = x + <usize>ctz(pattern) * stride;
+    pattern &= pattern - 1;
+    if (!pattern) {
+      const a0 = v128.load(a), a1 = at(n, a, 1), a2 = at(n, a, 2), a3 = at(n, a, 3);
+      for (; i + 4 <= last; i += 4, v += 16) {
+        const q = p + <usize>load<u8>(i) * stride, r = q + <usize>load<u8>(i, 1) * stride, t = r + <usize>load<u8>(i, 2) * stride;
+        p = t + <usize>load<u8>(i, 3) * stride;
+        addTo(v, vs, sums4(dotWith(n, q, a0, a1, a2, a3), dotWith(n, r, a0, a1, a2, a3), dotWith(n, t, a0, a1, a2, a3), dotWith(n, p, a0, a1, a2, a3)));
       }
+      for (; i < last; i++, v += 4) {
+        p += <usize>load<u8>(i) * stride;
+        store<f32>(v, load<f32>(v) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
+      }
+      continue;
     }
-    i = last;
+    const b = x + <usize>ctz(pattern) * stride;
+    pattern &= pattern - 1;
+    if (!pattern) {
+      const a0 = v128.load(a), a1 = at(n, a, 1), a2 = at(n, a, 2), a3 = at(n, a, 3);
+      const b0 = v128.load(b), b1 = at(n, b, 1), b2 = at(n, b, 2), b3 = at(n, b, 3);
+      for (; i + 2 <= last; i += 2, v += 16) {
+        const q = p + <usize>load<u8>(i) * stride;
+        p = q + <usize>load<u8>(i, 1) * stride;
+        let d = v128.load(q), e = v128.load(p);
+        let qa = f32x4.mul(d, a0), qb = f32x4.mul(d, b0), pa = f32x4.mul(e, a0), pb = f32x4.mul(e, b0);
+        if (n > 1) {
+          d = v128.load(q, 16), e = v128.load(p, 16);
+          qa = madd(d, a1, qa), qb = madd(d, b1, qb), pa = madd(e, a1, pa), pb = madd(e, b1, pb);
+        }
+        if (n > 2) {
+          d = v128.load(q, 32), e = v128.load(p, 32);
+          qa = madd(d, a2, qa), qb = madd(d, b2, qb), pa = madd(e, a2, pa), pb = madd(e, b2, pb);
+        }
+        if (n > 3) {
+          d = v128.load(q, 48), e = v128.load(p, 48);
+          qa = madd(d, a3, qa), qb = madd(d, b3, qb), pa = madd(e, a3, pa), pb = madd(e, b3, pb);
+        }
+        addTo(v, vs, sums4(qa, qb, pa, pb));
+      }
+      if (i < last) {
+        p += <usize>load<u8>(i) * stride;
+        store<f32>(v, load<f32>(v) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
+        store<f32>(v, load<f32>(v, 4) + scaling * sum(dotWith(n, p, b0, b1, b2, b3)), 4);
+        v += 8;
+      }
+      i = last;
+      continue;
+    }
+    const c = x + <usize>ctz(pattern) * stride;
+    pattern &= pattern - 1;
+    if (!pattern) {
+      for (; i < last; i++, v += 12) {
+        p += <usize>load<u8>(i) * stride;
+        const sums = f32x4.mul(vs, rowSums(n, p, a, b, c, c));
+        store<f32>(v, load<f32>(v) + f32x4.extract_lane(sums, 0));
+        store<f32>(v, load<f32>(v, 4) + f32x4.extract_lane(sums, 1), 4);
+        store<f32>(v, load<f32>(v, 8) + f32x4.extract_lane(sums, 2), 8);
+      }
+      continue;
+    }
+    const d = x + <usize>ctz(pattern) * stride;
+    for (; i < last; i++, v += 16) {
+      p += <usize>load<u8>(i) * stride;
+      addTo(v, vs, rowSums(n, p, a, b, c, d));
+    }
   }
 }
 
-/** Two inputs in registers, two rows a turn: four sums leave as one vector. */
-function sample2(dy: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
-  const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
-  const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-  for (; i + 4 <= last; i += 4, v += 16) {
-    const p = dy + <usize>load<u16>(i), q = dy + <usize>load<u16>(i, 2);
-    let d = v128.load(p), e = v128.load(q);
-    let pa = f32x4.mul(d, a0), pb = f32x4.mul(d, b0), qa = f32x4.mul(e, a0), qb = f32x4.mul(e, b0);
-    d = v128.load(p, 16), e = v128.load(q, 16);
-    pa = madd(d, a1, pa), pb = madd(d, b1, pb), qa = madd(e, a1, qa), qb = madd(e, b1, qb);
-    d = v128.load(p, 32), e = v128.load(q, 32);
-    pa = madd(d, a2, pa), pb = madd(d, b2, pb), qa = madd(e, a2, qa), qb = madd(e, b2, qb);
-    d = v128.load(p, 48), e = v128.load(q, 48);
-    pa = madd(d, a3, pa), pb = madd(d, b3, pb), qa = madd(e, a3, qa), qb = madd(e, b3, qb);
-    v128.store(v, f32x4.add(v128.load(v), sums4(pa, pb, qa, qb)));
-  }
-  for (; i < last; i += 2, v += 8) {
-    const p = dy + <usize>load<u16>(i), zero = f32x4.splat(0);
-    store<f32>(v, load<f32>(v) + sum(dotTile(p, a, zero)));
-    store<f32>(v, load<f32>(v, 4) + sum(dotTile(p, b, zero)), 4);
-  }
-  return v;
+/** Vector k of the n at p; any other is not there and not used. */
+@inline
+function at(n: i32, p: usize, k: i32): v128 {
+  return n > k ? v128.load(p + (<usize>k << 4)) : f32x4.splat(0);
+}
+
+@inline
+function addTo(v: usize, scaling: v128, sums: v128): void {
+  v128.store(v, f32x4.add(v128.load(v), f32x4.mul(scaling, sums)));
+}
+
+/** Lane by lane, the products of the n vectors at p with a0 to a3, added up. */
+@inline
+function dotWith(n: i32, p: usize, a0: v128, a1: v128, a2: v128, a3: v128): v128 {
+  let acc = f32x4.mul(v128.load(p), a0);
+  if (n > 1) acc = madd(v128.load(p, 16), a1, acc);
+  if (n > 2) acc = madd(v128.load(p, 32), a2, acc);
+  if (n > 3) acc = madd(v128.load(p, 48), a3, acc);
+  return acc;
+}
+
+/** [p . a, p . b, p . c, p . d] over n vectors of each. */
+@inline
+function rowSums(n: i32, p: usize, a: usize, b: usize, c: usize, d: usize): v128 {
+  const p0 = v128.load(p), p1 = at(n, p, 1), p2 = at(n, p, 2), p3 = at(n, p, 3);
+  return sums4(dotWith(n, a, p0, p1, p2, p3), dotWith(n, b, p0, p1, p2, p3), dotWith(n, c, p0, p1, p2, p3), dotWith(n, d, p0, p1, p2, p3));
 }
 
 /** dUp[i] += s sum_j H[i, j] downT[j], for four ranks at a time: quads of the rank [begin, end). dUp: [M][r]. */
@@ -144,13 +195,13 @@ export function upGradQuad(
       const out = dUp + (b << BLOCK_SHIFT) * row + (q << 4);
       for (let g: usize = 0; g < groups; g++) {
         const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row + (q << 4);
-        let i = index + (<usize>load<u32>(s) << 1), v = h + (<usize>load<u32>(s, 4) << 2);
-        const stop = index + (<usize>load<u32>(s, 8) << 1);
+        let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
+        const stop = index + <usize>load<u32>(s, 8);
         while (i < stop) {
-          const pattern = <u32>load<u16>(i);
-          const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
-          for (i += 4; i < last; i += 2) {
-            const p = out + (<usize>load<u16>(i) >> FEATURE_SHIFT) * row;
+          const pattern = patternAt(i), last = endAt(i);
+          let p = out + baseAt(i) * row;
+          for (i += HEAD; i < last; i++) {
+            p += <usize>load<u8>(i) * row;
             let acc = v128.load(p);
             for (let m = pattern; m; m &= m - 1, v += 4) {
               acc = madd(f32x4.mul(vs, splatAt(v)), v128.load(d + <usize>ctz(m) * row), acc);
@@ -171,13 +222,13 @@ export function downGradQuad(
   for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = dDownT + (g << 2) * row;
-      let i = index + (<usize>load<u32>(s) << 1), v = h + (<usize>load<u32>(s, 4) << 2);
-      const stop = index + (<usize>load<u32>(s, 8) << 1);
+      let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
+      const stop = index + <usize>load<u32>(s, 8);
       while (i < stop) {
-        const pattern = <u32>load<u16>(i);
-        const last = i + 4 + (<usize>load<u16>(i, 2) << 1);
-        for (i += 4; i < last; i += 2) {
-          const p = up + ((b << BLOCK_SHIFT) + (<usize>load<u16>(i) >> FEATURE_SHIFT)) * row;
+        const pattern = patternAt(i), last = endAt(i);
+        let p = up + ((b << BLOCK_SHIFT) + baseAt(i)) * row;
+        for (i += HEAD; i < last; i++) {
+          p += <usize>load<u8>(i) * row;
           for (let m = pattern; m; m &= m - 1, v += 4) {
             const w = f32x4.mul(vs, splatAt(v)), o = d + <usize>ctz(m) * row;
             for (let k: usize = 0; k < row; k += 16) v128.store(o + k, madd(w, v128.load(p + k), v128.load(o + k)));

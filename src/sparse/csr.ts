@@ -1,45 +1,51 @@
-/** Packing into column-blocked CSR; assembly/csr.ts has the layout and the reason for it. `order` as in quad.ts. */
+/** Packing into column-blocked CSR; assembly/csr.ts has the layout and the reason for it. */
+
 const COLUMNS = 256;
 
-export interface CsrStructure {
+export interface PackedCsr {
   readonly rowPtr: Uint32Array;
   readonly index: Uint16Array;
-  readonly order: Uint32Array;
 }
 
-/** Blocks a mask [rows, cols]. */
-export function csrStructure(keep: Uint8Array, rows: number, cols: number): CsrStructure {
-  let kept = 0;
-  for (let i = 0; i < keep.length; i++) kept += keep[i]!;
+/** Lists the quads of a mask row by row in each block, and writes the elements that they keep to `values`. */
+export function packCsr<T extends Int32Array | Uint16Array>(
+  quads: Uint8Array,
+  elements: T,
+  values: T,
+  rows: number,
+  cols: number,
+): PackedCsr {
+  const groups = Math.ceil(cols / 4);
   const blocks = Math.ceil(cols / COLUMNS);
   const rowPtr = new Uint32Array(blocks * (rows + 1));
-  const index = new Uint16Array(kept);
-  const order = new Uint32Array(kept);
+  const index = new Uint16Array(values.length);
   let n = 0;
   for (let block = 0; block < blocks; block++) {
-    const first = block * COLUMNS;
-    const last = Math.min(first + COLUMNS, cols);
+    const first = block * (COLUMNS / 4);
+    const width = Math.min(COLUMNS / 4, groups - first);
     for (let r = 0; r < rows; r++) {
       rowPtr[block * (rows + 1) + r] = n;
-      for (let c = first; c < last; c++) {
-        if (!keep[r * cols + c]) continue;
-        index[n] = (c - first) * 64;
-        order[n++] = r * cols + c;
+      for (let g = 0; g < width; g++) {
+        const quad = quads[r * groups + first + g]!;
+        if (quad === 0) continue;
+        for (let c = 0; c < 4; c++) {
+          if (!(quad & (1 << c))) continue;
+          index[n] = (g * 4 + c) * 64;
+          values[n++] = elements[r * cols + (first + g) * 4 + c]!;
+        }
       }
     }
     rowPtr[block * (rows + 1) + rows] = n;
   }
-  return { rowPtr, index, order };
+  return { rowPtr, index };
 }
 
-/** The order of values alone, from a packed index: what unpacking needs. */
-export function csrOrder(rowPtr: Uint32Array, index: Uint16Array, rows: number, cols: number): Uint32Array {
-  const order = new Uint32Array(index.length);
+/** Calls `visit` with the row-major position of each value, in the order of the format. */
+export function eachInCsr(rowPtr: Uint32Array, index: Uint16Array, rows: number, cols: number, visit: (position: number) => void): void {
   for (let block = 0; block < Math.ceil(cols / COLUMNS); block++) {
     for (let r = 0; r < rows; r++) {
       const at = block * (rows + 1) + r;
-      for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) order[n] = r * cols + block * COLUMNS + index[n]! / 64;
+      for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) visit(r * cols + block * COLUMNS + index[n]! / 64);
     }
   }
-  return order;
 }

@@ -1,12 +1,63 @@
-/** Masks of kept positions, row-major bytes, 1 = kept: what pruners return and packing starts from. */
+/**
+ * Masks of kept positions. Pruners return bytes, row-major, 1 = kept. Packing starts from quads: a byte for each row and
+ * group of four inputs, bit c set where input c of the group is kept.
+ */
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+
+/** The bits of a weight that are not its sign: all 0 in a zero, negative or not. */
+const MAGNITUDE = { F32: 0x7fffffff, F16: 0x7fff, BF16: 0x7fff } as const;
+
+/** How many inputs each quad keeps. */
+export const KEPT = Uint8Array.from({ length: 16 }, (_, quad) => (quad & 1) + ((quad >> 1) & 1) + ((quad >> 2) & 1) + (quad >> 3));
 
 /** The non-zeros of a dense matrix; a negative zero is a zero. */
 export function nonZeros(dtype: WeightDtype, elements: WeightArray): Uint8Array {
   const keep = new Uint8Array(elements.length);
-  if (dtype === 'F32') for (let i = 0; i < keep.length; i++) keep[i] = elements[i] === 0 ? 0 : 1;
-  else for (let i = 0; i < keep.length; i++) keep[i] = elements[i]! & 0x7fff ? 1 : 0;
+  const bits = bitsOf(elements);
+  for (let i = 0; i < keep.length; i++) keep[i] = bits[i]! & MAGNITUDE[dtype] ? 1 : 0;
   return keep;
+}
+
+/** Elements as integers: copied and compared without a conversion to a number and back. */
+export function bitsOf(elements: WeightArray): Int32Array | Uint16Array {
+  if (!(elements instanceof Float32Array)) return elements;
+  return new Int32Array(elements.buffer, elements.byteOffset, elements.length);
+}
+
+/** The quads of a matrix's non-zeros. */
+export function quadsOfElements(dtype: WeightDtype, elements: WeightArray, rows: number, cols: number): Uint8Array {
+  return quadsOf(bitsOf(elements), MAGNITUDE[dtype], rows, cols);
+}
+
+/** The quads of a mask of bytes. */
+export function quadsOfMask(keep: Uint8Array, rows: number, cols: number): Uint8Array {
+  return quadsOf(keep, 1, rows, cols);
+}
+
+function quadsOf(bits: Int32Array | Uint16Array | Uint8Array, magnitude: number, rows: number, cols: number): Uint8Array {
+  const groups = Math.ceil(cols / 4);
+  const quads = new Uint8Array(rows * groups);
+  const whole = cols >> 2;
+  for (let r = 0; r < rows; r++) {
+    let i = r * cols;
+    let q = r * groups;
+    for (const last = q + whole; q < last; q++, i += 4) {
+      quads[q] =
+        (bits[i]! & magnitude ? 1 : 0) |
+        (bits[i + 1]! & magnitude ? 2 : 0) |
+        (bits[i + 2]! & magnitude ? 4 : 0) |
+        (bits[i + 3]! & magnitude ? 8 : 0);
+    }
+    for (let c = 0; c < (cols & 3); c++) if (bits[i + c]! & magnitude) quads[q]! |= 1 << c;
+  }
+  return quads;
+}
+
+/** How many weights are kept. */
+export function keptIn(quads: Uint8Array): number {
+  let kept = 0;
+  for (let q = 0; q < quads.length; q++) kept += KEPT[quads[q]!]!;
+  return kept;
 }
 
 /** N:M masks that people prune to, the strictest first: a 1:4 mask is also a valid 2:4 one. */
@@ -29,22 +80,23 @@ const KNOWN: readonly (readonly [keep: number, group: number])[] = [
  * Names the pattern of a mask [rows, cols]: `dense`, `keep:group` when no group keeps more than `keep` (and nearly every
  * one keeps just that many), else `unstructured`.
  */
-export function patternOf(keep: Uint8Array, cols: number): string {
-  let kept = 0;
-  for (let i = 0; i < keep.length; i++) kept += keep[i]!;
-  if (kept === keep.length) return 'dense';
+export function patternOf(quads: Uint8Array, rows: number, cols: number): string {
+  const kept = keptIn(quads);
+  if (kept === rows * cols) return 'dense';
   for (const [n, group] of KNOWN) {
-    if (cols % group === 0 && kept <= (keep.length / group) * n && kept >= (keep.length / group) * n * 0.99) {
-      if (fits(keep, n, group)) return `${n}:${group}`;
-    }
+    const full = ((rows * cols) / group) * n;
+    if (cols % group === 0 && kept <= full && kept >= full * 0.99 && fits(quads, n, group)) return `${n}:${group}`;
   }
   return 'unstructured';
 }
 
-function fits(keep: Uint8Array, n: number, group: number): boolean {
-  for (let i = 0; i < keep.length; i += group) {
+/** Whether no group of inputs keeps more than n. Groups do not cross a row: its inputs are a multiple of the group. */
+function fits(quads: Uint8Array, n: number, group: number): boolean {
+  if (group === 2) return quads.every((quad) => KEPT[quad & 3]! <= n && KEPT[quad >> 2]! <= n);
+  const width = group / 4;
+  for (let q = 0; q < quads.length; q += width) {
     let kept = 0;
-    for (let j = i; j < i + group; j++) kept += keep[j]!;
+    for (let i = q; i < q + width; i++) kept += KEPT[quads[i]!]!;
     if (kept > n) return false;
   }
   return true;

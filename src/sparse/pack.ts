@@ -1,9 +1,9 @@
 /** Dense to packed and back, for any format and element type. */
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { explain } from '../core/errors.ts';
-import { csrOrder, csrStructure } from './csr.ts';
-import { nonZeros, patternOf } from './keepMask.ts';
-import { quadOrder, quadStructure } from './quad.ts';
+import { eachInCsr, packCsr } from './csr.ts';
+import { bitsOf, keptIn, patternOf, quadsOfElements, quadsOfMask } from './keepMask.ts';
+import { eachInQuads, packQuads } from './quad.ts';
 import type { DenseWeight, PackedWeight } from './weight.ts';
 
 export interface PackOptions {
@@ -22,24 +22,21 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
     throw new RangeError(explain('pack', `${rows} x ${cols} = ${rows * cols} elements`, `${elements.length}`));
   }
   if (options.format === 'dense') return packDense(dtype, elements, rows, cols);
-  const keep = options.keep ?? nonZeros(dtype, elements);
-  const pattern = patternOf(keep, cols);
-  const format = options.format ?? chooseFormat(keep, pattern);
+  const quads = options.keep ? quadsOfMask(options.keep, rows, cols) : quadsOfElements(dtype, elements, rows, cols);
+  const pattern = patternOf(quads, rows, cols);
+  const kept = keptIn(quads);
+  const format = options.format ?? chooseFormat(pattern, kept / elements.length);
   if (format === 'dense') return packDense(dtype, elements, rows, cols);
-  if (format === 'quad') {
-    const { starts, index, order } = quadStructure(keep, rows, cols);
-    return { format, rows, cols, dtype, pattern, kept: order.length, values: gather(elements, order), starts, index };
-  }
-  const { rowPtr, index, order } = csrStructure(keep, rows, cols);
-  return { format, rows, cols, dtype, pattern, kept: order.length, values: gather(elements, order), rowPtr, index };
+  const values = sameKind(elements, kept);
+  const common = { rows, cols, dtype, pattern, kept, values };
+  const [from, to] = [bitsOf(elements), bitsOf(values)];
+  if (format === 'quad') return { format, ...common, ...packQuads(quads, from, to, rows, cols) };
+  return { format, ...common, ...packCsr(quads, from, to, rows, cols) };
 }
 
-function chooseFormat(keep: Uint8Array, pattern: string): PackedWeight['format'] {
+function chooseFormat(pattern: string, density: number): PackedWeight['format'] {
   if (pattern === 'dense') return 'dense';
-  if (pattern !== 'unstructured') return 'quad';
-  let kept = 0;
-  for (let i = 0; i < keep.length; i++) kept += keep[i]!;
-  return kept < keep.length * CSR_DENSITY ? 'csr' : 'quad';
+  return pattern === 'unstructured' && density < CSR_DENSITY ? 'csr' : 'quad';
 }
 
 /** Packs every element, zeros included, in panels of four rows. */
@@ -63,31 +60,39 @@ export function unpack<T extends WeightArray>(weight: PackedWeight, values: T): 
     }
     return out;
   }
-  const order = valueOrder(weight);
-  for (let n = 0; n < order.length; n++) out[order[n]!] = values[n]!;
+  const [from, to] = [bitsOf(values), bitsOf(out)];
+  let n = 0;
+  eachPosition(weight, (position) => {
+    to[position] = from[n++]!;
+  });
   return out;
 }
 
 /** Row-major position of each kept value, in the order of the format. */
 export function valueOrder(weight: PackedWeight): Uint32Array {
-  if (weight.format === 'quad') return quadOrder(weight.starts, weight.index, weight.rows, weight.cols);
-  if (weight.format === 'csr') return csrOrder(weight.rowPtr, weight.index, weight.rows, weight.cols);
-  throw new TypeError('valueOrder: a dense weight has padding among its values; use unpack().');
+  const order = new Uint32Array(weight.kept);
+  let n = 0;
+  eachPosition(weight, (position) => {
+    order[n++] = position;
+  });
+  return order;
 }
 
 /** The mask of a packed weight, row-major, 1 = kept. */
 export function keepMaskOf(weight: PackedWeight): Uint8Array {
   const keep = new Uint8Array(weight.rows * weight.cols);
   if (weight.format === 'dense') return keep.fill(1);
-  const order = valueOrder(weight);
-  for (let n = 0; n < order.length; n++) keep[order[n]!] = 1;
+  eachPosition(weight, (position) => {
+    keep[position] = 1;
+  });
   return keep;
 }
 
-function gather<T extends WeightArray>(elements: T, order: Uint32Array): T {
-  const values = sameKind(elements, order.length);
-  for (let n = 0; n < order.length; n++) values[n] = elements[order[n]!]!;
-  return values;
+function eachPosition(weight: PackedWeight, visit: (position: number) => void): void {
+  const { rows, cols } = weight;
+  if (weight.format === 'quad') eachInQuads(weight.starts, weight.index, rows, cols, visit);
+  else if (weight.format === 'csr') eachInCsr(weight.rowPtr, weight.index, rows, cols, visit);
+  else throw new TypeError('eachPosition: a dense weight has padding among its values; use unpack().');
 }
 
 function sameKind<T extends WeightArray>(like: T, length: number): T {

@@ -1,84 +1,161 @@
-/**
- * Packing into pattern-bucketed quads; assembly/quad.ts has the layout and the reason for it. `order` is the row-major
- * position of each value, in the order of the format: gathering through it packs, scattering unpacks.
- */
-const BLOCK = 512;
+/** Packing into pattern-bucketed quads; assembly/quad.ts has the layout and the reason for it. */
+import { KEPT } from './keepMask.ts';
 
-export interface QuadStructure {
-  readonly starts: Uint32Array;
-  readonly index: Uint16Array;
-  readonly order: Uint32Array;
+const BLOCK = 512;
+/** Groups bucketed at a time: their buckets' ends, and the cache lines where they are, stay in the first-level cache. */
+const CHUNK = 64;
+/** Most rows that a bucket's count, or a step, can say. */
+const MOST = 255;
+/** The inputs that each quad keeps, four places a quad. */
+const INPUTS = Uint8Array.from({ length: 64 }, (_, i) => [0, 1, 2, 3].filter((c) => (i >> 2) & (1 << c))[i & 3] ?? 0);
+
+/** Buckets of one pattern in one group, while they are filled: a slot for each group of a chunk and pattern. */
+class Slots {
+  /** The row listed last; so far back where there is none that a bucket must be opened. */
+  readonly row = new Int32Array(CHUNK * 16);
+  /** Rows in the bucket that is open. */
+  readonly count = new Int32Array(CHUNK * 16);
+  /** Bytes of index, then where the next byte goes. */
+  readonly index = new Int32Array(CHUNK * 16);
+  /** Rows of all buckets, then where the next value goes. */
+  readonly values = new Int32Array(CHUNK * 16);
+  /** Where the open bucket begins. */
+  readonly head = new Int32Array(CHUNK * 16);
+
+  restart(): void {
+    this.row.fill(-MOST - 1);
+    this.count.fill(0);
+  }
+
+  /** Whether the slot's next row begins a bucket. */
+  opens(slot: number, row: number): boolean {
+    return this.count[slot] === MOST || row - this.row[slot]! > MOST;
+  }
 }
 
-/** Buckets a mask [rows, cols]. */
-export function quadStructure(keep: Uint8Array, rows: number, cols: number): QuadStructure {
+export interface PackedQuads {
+  readonly starts: Uint32Array;
+  readonly index: Uint8Array<ArrayBuffer>;
+}
+
+/** Buckets the quads of a mask, and writes the `kept` elements that they keep to `values`. */
+export function packQuads<T extends Int32Array | Uint16Array>(
+  quads: Uint8Array,
+  elements: T,
+  values: T,
+  rows: number,
+  cols: number,
+): PackedQuads {
   const groups = Math.ceil(cols / 4);
   const blocks = Math.ceil(rows / BLOCK);
-  const patterns = new Uint8Array(Math.min(rows, BLOCK));
   const starts = new Uint32Array((blocks * groups + 1) * 2);
-  let kept = 0;
-  for (let i = 0; i < keep.length; i++) kept += keep[i]!;
-  const order = new Uint32Array(kept);
-  // A group lists each row at most once, and at most 15 buckets with two words of their own.
-  let index = new Uint16Array(Math.max(64, Math.ceil(rows * groups * 0.9)));
-  let words = 0;
-  let values = 0;
-  for (let block = 0; block < blocks; block++) {
-    const first = block * BLOCK;
+  let listed = 0;
+  for (let q = 0; q < quads.length; q++) if (quads[q]) listed++;
+  // Each row opens a bucket at most, and a pattern opens one, one more after every 255 rows and one after a longer gap.
+  const index = new Uint8Array(listed + 2 * Math.min(listed, blocks * groups * 15 * (1 + 2 * Math.ceil(BLOCK / MOST))));
+  const slots = new Slots();
+  let bytes = 0;
+  let n = 0;
+  for (let first = 0; first < rows; first += BLOCK) {
     const count = Math.min(BLOCK, rows - first);
-    for (let g = 0; g < groups; g++) {
-      starts.set([words, values], (block * groups + g) * 2);
-      if (words + count + 30 > index.length) index = enlarged(index, words + count + 30);
-      const sizes = new Uint16Array(16);
-      for (let r = 0; r < count; r++) {
-        const pattern = quadPattern(keep, (first + r) * cols + g * 4, Math.min(4, cols - g * 4));
-        patterns[r] = pattern;
-        sizes[pattern]!++;
-      }
-      for (let pattern = 1; pattern < 16; pattern++) {
-        if (!sizes[pattern]) continue;
-        index[words++] = pattern;
-        index[words++] = sizes[pattern]!;
-        for (let r = 0; r < count; r++) {
-          if (patterns[r] !== pattern) continue;
-          index[words++] = r * 64;
-          for (let c = 0; c < 4; c++) if (pattern & (1 << c)) order[values++] = (first + r) * cols + g * 4 + c;
+    for (let chunk = 0; chunk < groups; chunk += CHUNK) {
+      const width = Math.min(CHUNK, groups - chunk);
+      measure(slots, quads, first * groups + chunk, groups, count, width);
+      for (let g = 0; g < width; g++) {
+        starts.set([bytes, n], ((first / BLOCK) * groups + chunk + g) * 2);
+        for (let slot = g * 16 + 1; slot < g * 16 + 16; slot++) {
+          const size = slots.index[slot]!;
+          const kept = slots.values[slot]! * KEPT[slot & 15]!;
+          slots.index[slot] = bytes;
+          slots.values[slot] = n;
+          bytes += size;
+          n += kept;
         }
       }
+      fill(slots, quads, first * groups + chunk, groups, count, width, elements, first * cols + chunk * 4, cols, index, values);
     }
   }
-  starts.set([words, values], blocks * groups * 2);
-  return { starts, index: index.slice(0, words), order };
+  starts.set([bytes, n], blocks * groups * 2);
+  return { starts, index: index.slice(0, bytes) };
 }
 
-/** The order of values alone, from a packed index: what unpacking needs. */
-export function quadOrder(starts: Uint32Array, index: Uint16Array, rows: number, cols: number): Uint32Array {
+/** Counts each slot's rows and bytes of index. */
+function measure(slots: Slots, quads: Uint8Array, at: number, stride: number, rows: number, width: number): void {
+  slots.restart();
+  slots.index.fill(0);
+  slots.values.fill(0);
+  for (let r = 0; r < rows; r++) {
+    for (let g = 0; g < width; g++) {
+      const quad = quads[at + r * stride + g]!;
+      if (quad === 0) continue;
+      const slot = g * 16 + quad;
+      if (slots.opens(slot, r)) {
+        slots.count[slot] = 0;
+        slots.index[slot]! += 2;
+      }
+      slots.count[slot]!++;
+      slots.index[slot]!++;
+      slots.values[slot]!++;
+      slots.row[slot] = r;
+    }
+  }
+}
+
+/** Writes the index and the values of each slot. */
+function fill(
+  slots: Slots,
+  quads: Uint8Array,
+  at: number,
+  stride: number,
+  rows: number,
+  width: number,
+  elements: Int32Array | Uint16Array,
+  from: number,
+  cols: number,
+  index: Uint8Array,
+  values: Int32Array | Uint16Array,
+): void {
+  slots.restart();
+  for (let r = 0; r < rows; r++) {
+    for (let g = 0; g < width; g++) {
+      const quad = quads[at + r * stride + g]!;
+      if (quad === 0) continue;
+      const slot = g * 16 + quad;
+      let i = slots.index[slot]!;
+      let previous = slots.row[slot]!;
+      if (slots.opens(slot, r)) {
+        previous = r & ~255;
+        slots.head[slot] = i;
+        slots.count[slot] = 0;
+        index[i] = quad | ((r >> 8) << 4);
+        i += 2;
+      }
+      index[slots.head[slot]! + 1] = ++slots.count[slot]!;
+      index[i] = r - previous;
+      slots.index[slot] = i + 1;
+      slots.row[slot] = r;
+      let n = slots.values[slot]!;
+      for (let k = quad * 4, last = k + KEPT[quad]!; k < last; k++) values[n++] = elements[from + r * cols + g * 4 + INPUTS[k]!]!;
+      slots.values[slot] = n;
+    }
+  }
+}
+
+/** Calls `visit` with the row-major position of each value, in the order of the format. */
+export function eachInQuads(starts: Uint32Array, index: Uint8Array, rows: number, cols: number, visit: (position: number) => void): void {
   const groups = Math.ceil(cols / 4);
-  const blocks = Math.ceil(rows / BLOCK);
-  const order = new Uint32Array(starts[blocks * groups * 2 + 1]!);
-  let n = 0;
-  for (let at = 0; at < blocks * groups; at++) {
-    const base = Math.floor(at / groups) * BLOCK * cols + (at % groups) * 4;
-    let i = starts[at * 2]!;
-    while (i < starts[at * 2 + 2]!) {
-      const pattern = index[i++]!;
-      for (let left = index[i++]!; left > 0; left--) {
-        const row = base + (index[i++]! / 64) * cols;
-        for (let c = 0; c < 4; c++) if (pattern & (1 << c)) order[n++] = row + c;
+  const lists = Math.ceil(rows / BLOCK) * groups;
+  for (let list = 0; list < lists; list++) {
+    const block = Math.floor(list / groups) * BLOCK * cols + (list % groups) * 4;
+    let i = starts[list * 2]!;
+    while (i < starts[list * 2 + 2]!) {
+      const quad = index[i]! & 15;
+      let row = block + (index[i]! >> 4) * 256 * cols;
+      const last = i + 2 + index[i + 1]!;
+      for (i += 2; i < last; i++) {
+        row += index[i]! * cols;
+        for (let k = quad * 4, end = k + KEPT[quad]!; k < end; k++) visit(row + INPUTS[k]!);
       }
     }
   }
-  return order;
-}
-
-function quadPattern(keep: Uint8Array, at: number, width: number): number {
-  let pattern = 0;
-  for (let c = 0; c < width; c++) pattern |= keep[at + c]! << c;
-  return pattern;
-}
-
-function enlarged(index: Uint16Array, least: number): Uint16Array<ArrayBuffer> {
-  const larger = new Uint16Array(Math.max(least, Math.ceil(index.length * 1.5)));
-  larger.set(index);
-  return larger;
 }

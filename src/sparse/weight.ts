@@ -25,7 +25,7 @@ interface Packed {
 export interface QuadWeight extends Packed {
   readonly format: 'quad';
   readonly starts: Uint32Array;
-  readonly index: Uint16Array;
+  readonly index: Uint8Array;
 }
 
 /** Column-blocked CSR (layout: assembly/csr.ts): unstructured masks well below half density. */

@@ -25,6 +25,17 @@ export const MASKS = {
     for (let r = 0; r < rows; r++) if (r % 5 === 0 || r === rows - 1) keep.fill(0, r * cols, (r + 1) * cols);
     return keep;
   },
+  /** Every pattern of a group of four in every group; rows of one pattern are 16 apart. */
+  'every pattern': (_random: Random, rows: number, cols: number) =>
+    Uint8Array.from({ length: rows * cols }, (_, i) => ((Math.floor(i / cols) * 7 + Math.floor((i % cols) / 4)) >> ((i % cols) % 4)) & 1),
+  /** Steps of 255 rows and of more, which a quad's index must begin a bucket for. */
+  'far rows': (_random: Random, rows: number, cols: number) =>
+    Uint8Array.from({ length: rows * cols }, (_, i) =>
+      Math.floor(i / cols) % 256 === 255 || i < cols || i >= (rows - 1) * cols ? (i + 1) % 2 : 0,
+    ),
+  /** The same two inputs in every row: more rows than a bucket of a quad's index can count. */
+  'full columns': (_random: Random, rows: number, cols: number) =>
+    Uint8Array.from({ length: rows * cols }, (_, i) => ((i % cols) % 4 < 2 ? 1 : 0)),
   dense: (_random: Random, rows: number, cols: number) => new Uint8Array(rows * cols).fill(1),
 } as const;
 

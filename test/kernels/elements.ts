@@ -3,13 +3,12 @@ import type { KernelName } from '../../src/kernels/table.ts';
 import { SIGNATURES } from '../../src/program/signatures.ts';
 import type { Role } from '../../src/program/signatures.ts';
 
-export type Elements = Float32Array | Float64Array | Uint32Array | Uint16Array | Int32Array;
-export type ElementKind = 'f32' | 'f64' | 'u32' | 'u16' | 'i32';
+export type Elements = Float32Array | Float64Array | Uint32Array | Uint16Array | Uint8Array | Int32Array;
+export type ElementKind = 'f32' | 'f64' | 'u32' | 'u16' | 'u8' | 'i32';
 
 const NAMED: Readonly<Record<string, ElementKind>> = {
   starts: 'u32',
   rowPtr: 'u32',
-  index: 'u16',
   ids: 'u32',
   positions: 'u32',
   slots: 'u32',
@@ -18,12 +17,20 @@ const NAMED: Readonly<Record<string, ElementKind>> = {
   total: 'f64',
 };
 
-export const CONSTRUCTORS = { f32: Float32Array, f64: Float64Array, u32: Uint32Array, u16: Uint16Array, i32: Int32Array } as const;
+export const CONSTRUCTORS = {
+  f32: Float32Array,
+  f64: Float64Array,
+  u32: Uint32Array,
+  u16: Uint16Array,
+  u8: Uint8Array,
+  i32: Int32Array,
+} as const;
 
 /** The kind of a pointer parameter's elements. `dtype` (0 is f32) decides for packed weights. */
 export function kindOf(kernel: KernelName, parameter: string, dtype: number): ElementKind {
   if (parameter === 'values' || parameter === 'table') return dtype === 0 ? 'f32' : 'u16';
   if ((parameter === 'first' || parameter === 'last') && kernel.startsWith('attention')) return 'u32';
+  if (parameter === 'index') return kernel.endsWith('Quad') ? 'u8' : 'u16';
   return NAMED[parameter] ?? 'f32';
 }
 

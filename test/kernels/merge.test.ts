@@ -11,7 +11,7 @@ import { weightCases } from './weightCases.ts';
 
 const whole = weightCases('integers').map(({ name, calls, random }, i) => {
   const { rows, cols } = calls.weight;
-  const rank = [4, 12, 8][i % 3]!;
+  const rank = [4, 12, 8, 16, 36][i % 5]!;
   const factors = { up: integers(random, rows * rank), downT: integers(random, cols * rank), rank, scaling: 0.5 };
   return { name: `${name} rank ${rank}`, merge: calls.merge(factors), unpack: calls.merge() };
 });

@@ -92,3 +92,10 @@ test('dense panels pad the last four rows with zeros', () => {
 test('a matrix of the wrong size is refused with both sizes', () => {
   expect(() => pack('F32', new Float32Array(11), 3, 4)).toThrow('pack: expected 3 x 4 = 12 elements, got 11.');
 });
+
+test('the index of a 2:4 weight takes little more than half a byte a kept weight', () => {
+  const [rows, cols] = [1024, 256];
+  const keep = MASKS['2:4'](new Random(1), rows, cols);
+  const weight = pack('BF16', encodeWeights('BF16', masked(gaussians(new Random(2), rows * cols), keep)), rows, cols);
+  expect(indexBytes(weight) / weight.kept).toBeLessThan(0.54);
+});

@@ -6,18 +6,21 @@ import { downGrad, merge, sddmm, spmm, spmmT, upGrad } from './sparse.ts';
 const BLOCK_ROWS = 512;
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
 
-/** Reads the index: for each block of rows, group of inputs and bucket: pattern, count, rows. */
-function entries(starts: Uint32Array, index: Uint16Array, M: number, K: number): Entries {
+/** Reads the index: for each block of rows, group of inputs and bucket: pattern and base, count, steps. */
+function entries(starts: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
   const groups = Math.ceil(K / 4);
   const lists = Math.ceil(M / BLOCK_ROWS) * groups;
   const rows: number[] = [];
   const cols: number[] = [];
   for (let list = 0; list < lists; list++) {
     for (let i = starts[list * 2]!; i < starts[list * 2 + 2]!; i += 2 + index[i + 1]!) {
+      const pattern = index[i]! % 16;
+      let row = Math.floor(list / groups) * BLOCK_ROWS + Math.floor(index[i]! / 16) * 256;
       for (let listed = 0; listed < index[i + 1]!; listed++) {
+        row += index[i + 2 + listed]!;
         for (let c = 0; c < 4; c++) {
-          if (!(index[i]! & (1 << c))) continue;
-          rows.push(Math.floor(list / groups) * BLOCK_ROWS + index[i + 2 + listed]! / 64);
+          if (!(pattern & (1 << c))) continue;
+          rows.push(row);
           cols.push((list % groups) * 4 + c);
         }
       }
@@ -32,7 +35,7 @@ export function spmmQuad(
   x: Float64Array,
   w: Float64Array,
   starts: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -47,7 +50,7 @@ export function spmmTQuad(
   dy: Float64Array,
   w: Float64Array,
   starts: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -65,7 +68,7 @@ export function mergeQuad(
   rank: number,
   scaling: number,
   starts: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -80,7 +83,7 @@ export function sddmmQuad(
   dy: Float64Array,
   x: Float64Array,
   starts: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   tiles: number,
@@ -97,7 +100,7 @@ export function upGradQuad(
   rank: number,
   scaling: number,
   starts: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -113,7 +116,7 @@ export function downGradQuad(
   rank: number,
   scaling: number,
   starts: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,

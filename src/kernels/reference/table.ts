@@ -14,7 +14,7 @@ import * as quad from './quad.ts';
 import * as tokens from './tokens.ts';
 
 /** What an oracle takes for a kernel's argument. */
-export type OracleArgument = number | Float64Array | Uint32Array | Uint16Array | Int32Array | null;
+export type OracleArgument = number | Float64Array | Uint32Array | Uint16Array | Uint8Array | Int32Array | null;
 
 type Oracle<K extends KernelName> = (...args: { [I in keyof Parameters<Kernels[K]>]: never }) => void;
 
