@@ -63,7 +63,12 @@ export function weightAt(values: usize, i: usize, dtype: i32): f32 {
 @inline
 export function weights4(values: usize, i: usize, dtype: i32): v128 {
   if (dtype == F32) return v128.load(values + (i << 2));
-  const bits = v128.load_ext<u16>(values + (i << 1));
+  return widened(v128.load_ext<u16>(values + (i << 1)), dtype);
+}
+
+/** Four f16 or bf16, each in the lower half of a lane, as f32. */
+@inline
+export function widened(bits: v128, dtype: i32): v128 {
   if (dtype == BF16) return i32x4.shl(bits, 16);
   const magnitude = f32x4.mul(i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13), f32x4.splat(reinterpret<f32>(0x77800000)));
   return v128.or(magnitude, i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16));
