@@ -1,79 +1,82 @@
 // A dense weight in panels of four rows (dense.ts) times the vector of one token: the lanes are a panel's rows.
-import { BF16, F16, F32, madd, weights4 } from './lanes';
+//
+// Panels are read one after another, as one stream: four at once share each input, but lose a third of the bandwidth.
+// Eight sums a panel hide the adder's latency.
+import { F16, F32, BF16, madd, upper, weights4, widened } from './lanes';
 
 /** y = (init or 0) + W x, for panels [begin, end). y: [M]; x: [K]. */
 export function gemv(
   y: usize, init: usize, x: usize, values: usize, dtype: i32, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  if (dtype == F32) panelsF32(y, init, x, values, M, K, begin, end);
-  else if (dtype == BF16) panelsBF16(y, init, x, values, M, K, begin, end);
-  else panelsF16(y, init, x, values, M, K, begin, end);
+  for (let p = begin; p < end; p++) {
+    const w = values + (p * K << (dtype == F32 ? 4 : 3));
+    finish(y, init, p, M, dtype == F32 ? panelF32(x, w, K) : dtype == BF16 ? panelBF16(x, w, K) : panelF16(x, w, K));
+  }
 }
 
-function panelsF32(y: usize, init: usize, x: usize, values: usize, M: usize, K: usize, begin: usize, end: usize): void {
-  panels(F32, y, init, x, values, M, K, begin, end);
+function panelF32(x: usize, w: usize, K: usize): v128 {
+  let a = f32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
+  for (const last = x + ((K & ~7) << 2); x < last; x += 32, w += 128) {
+    a = madd(v128.load(w), v128.load32_splat(x), a);
+    b = madd(v128.load(w, 16), v128.load32_splat(x, 4), b);
+    c = madd(v128.load(w, 32), v128.load32_splat(x, 8), c);
+    d = madd(v128.load(w, 48), v128.load32_splat(x, 12), d);
+    e = madd(v128.load(w, 64), v128.load32_splat(x, 16), e);
+    f = madd(v128.load(w, 80), v128.load32_splat(x, 20), f);
+    g = madd(v128.load(w, 96), v128.load32_splat(x, 24), g);
+    h = madd(v128.load(w, 112), v128.load32_splat(x, 28), h);
+  }
+  for (const last = x + ((K & 7) << 2); x < last; x += 4, w += 16) a = madd(v128.load(w), v128.load32_splat(x), a);
+  return f32x4.add(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)), f32x4.add(f32x4.add(e, f), f32x4.add(g, h)));
 }
 
-function panelsBF16(y: usize, init: usize, x: usize, values: usize, M: usize, K: usize, begin: usize, end: usize): void {
-  panels(BF16, y, init, x, values, M, K, begin, end);
+function panelBF16(x: usize, w: usize, K: usize): v128 {
+  return panelHalf(BF16, x, w, K);
 }
 
-function panelsF16(y: usize, init: usize, x: usize, values: usize, M: usize, K: usize, begin: usize, end: usize): void {
-  panels(F16, y, init, x, values, M, K, begin, end);
+function panelF16(x: usize, w: usize, K: usize): v128 {
+  return panelHalf(F16, x, w, K);
 }
 
-/** Four panels a turn share each input, and each adds up even and odd inputs apart: eight sums hide the adder's latency. */
+/** A vector has two inputs of the panel: rows 0 and 2 are lower halves of lanes, 1 and 3 the upper ones. */
 @inline
-function panels(dtype: i32, y: usize, init: usize, x: usize, values: usize, M: usize, K: usize, begin: usize, end: usize): void {
-  const zero = f32x4.splat(0), stride = K << 2, even = K & ~1;
-  let p = begin;
-  for (; p + 4 <= end; p += 4) {
-    let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero;
-    let n = p * stride;
-    for (let k: usize = 0; k < even; k += 2, n += 8) {
-      const x0 = v128.load32_splat(x + (k << 2)), x1 = v128.load32_splat(x + (k << 2), 4);
-      a0 = madd(weights4(values, n, dtype), x0, a0);
-      a1 = madd(weights4(values, n + 4, dtype), x1, a1);
-      b0 = madd(weights4(values, n + stride, dtype), x0, b0);
-      b1 = madd(weights4(values, n + stride + 4, dtype), x1, b1);
-      c0 = madd(weights4(values, n + 2 * stride, dtype), x0, c0);
-      c1 = madd(weights4(values, n + 2 * stride + 4, dtype), x1, c1);
-      d0 = madd(weights4(values, n + 3 * stride, dtype), x0, d0);
-      d1 = madd(weights4(values, n + 3 * stride + 4, dtype), x1, d1);
-    }
-    if (even < K) {
-      const x0 = v128.load32_splat(x + (even << 2));
-      a0 = madd(weights4(values, n, dtype), x0, a0);
-      b0 = madd(weights4(values, n + stride, dtype), x0, b0);
-      c0 = madd(weights4(values, n + 2 * stride, dtype), x0, c0);
-      d0 = madd(weights4(values, n + 3 * stride, dtype), x0, d0);
-    }
-    finish(y, init, p, M, f32x4.add(a0, a1));
-    finish(y, init, p + 1, M, f32x4.add(b0, b1));
-    finish(y, init, p + 2, M, f32x4.add(c0, c1));
-    finish(y, init, p + 3, M, f32x4.add(d0, d1));
+function panelHalf(dtype: i32, x: usize, w: usize, K: usize): v128 {
+  let a = f32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
+  for (const last = x + ((K & ~7) << 2); x < last; x += 32, w += 64) {
+    let bits = v128.load(w), xs = twice(v128.load64_splat(x));
+    a = madd(widened(bits, dtype), xs, a);
+    b = madd(upper(bits, dtype), xs, b);
+    bits = v128.load(w, 16), xs = twice(v128.load64_splat(x, 8));
+    c = madd(widened(bits, dtype), xs, c);
+    d = madd(upper(bits, dtype), xs, d);
+    bits = v128.load(w, 32), xs = twice(v128.load64_splat(x, 16));
+    e = madd(widened(bits, dtype), xs, e);
+    f = madd(upper(bits, dtype), xs, f);
+    bits = v128.load(w, 48), xs = twice(v128.load64_splat(x, 24));
+    g = madd(widened(bits, dtype), xs, g);
+    h = madd(upper(bits, dtype), xs, h);
   }
-  for (; p < end; p++) {
-    let a0 = zero, a1 = zero, n = p * stride;
-    for (let k: usize = 0; k < even; k += 2, n += 8) {
-      a0 = madd(weights4(values, n, dtype), v128.load32_splat(x + (k << 2)), a0);
-      a1 = madd(weights4(values, n + 4, dtype), v128.load32_splat(x + (k << 2), 4), a1);
-    }
-    if (even < K) a0 = madd(weights4(values, n, dtype), v128.load32_splat(x + (even << 2)), a0);
-    finish(y, init, p, M, f32x4.add(a0, a1));
-  }
+  const low = f32x4.add(f32x4.add(a, c), f32x4.add(e, g)), high = f32x4.add(f32x4.add(b, d), f32x4.add(f, h));
+  let s = f32x4.add(v128.shuffle<f32>(low, high, 0, 4, 1, 5), v128.shuffle<f32>(low, high, 2, 6, 3, 7));
+  for (const last = x + ((K & 7) << 2); x < last; x += 4, w += 8) s = madd(weights4(w, 0, dtype), v128.load32_splat(x), s);
+  return s;
+}
+
+/** [x0, x0, x1, x1] of a pair that is there twice. */
+@inline
+function twice(x: v128): v128 {
+  return v128.shuffle<f32>(x, x, 0, 0, 1, 1);
 }
 
 /** Writes the rows of panel p that are there. */
+@inline
 function finish(y: usize, init: usize, p: usize, M: usize, s: v128): void {
-  const at = p << 4, rows = M - (p << 2);
+  const o = y + (p << 4), from = init + (p << 4), rows = M - (p << 2);
   if (rows >= 4) {
-    v128.store(y + at, init ? f32x4.add(v128.load(init + at), s) : s);
+    v128.store(o, init ? f32x4.add(v128.load(from), s) : s);
     return;
   }
-  let last = f32x4.extract_lane(s, 0);
-  for (let r: usize = 0; r < rows; r++) {
-    store<f32>(y + at + (r << 2), (init ? load<f32>(init + at + (r << 2)) : 0) + last);
-    last = r == 0 ? f32x4.extract_lane(s, 1) : f32x4.extract_lane(s, 2);
-  }
+  store<f32>(o, f32x4.extract_lane(s, 0) + (init ? load<f32>(from) : 0));
+  if (rows > 1) store<f32>(o, f32x4.extract_lane(s, 1) + (init ? load<f32>(from, 4) : 0), 4);
+  if (rows > 2) store<f32>(o, f32x4.extract_lane(s, 2) + (init ? load<f32>(from, 8) : 0), 8);
 }

@@ -6,7 +6,7 @@
 // Work splits by who owns a row of y: blocks of 512 rows (quads), or rows (CSR).
 import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
-import { BF16, F16, F32, madd, start, sum, sums4, weightAt, weights4, widened } from './lanes';
+import { BF16, F16, F32, madd, start, sum, sums4, weightAt, upper, weights4, widened } from './lanes';
 
 /** y = (init or 0) + W x, for blocks of rows [begin, end). */
 export function spmvQuad(
@@ -87,10 +87,9 @@ function pairs(v: usize, dtype: i32, a: v128, b: v128): v128 {
     const p = v128.load(v), q = v128.load(v, 16);
     return madd(v128.shuffle<f32>(p, q, 1, 3, 5, 7), b, f32x4.mul(v128.shuffle<f32>(p, q, 0, 2, 4, 6), a));
   }
-  // A row's two values are the halves of a lane; the upper half of a bf16 pair is an f32 as it stands.
+  // A row's two values are the halves of a lane.
   const bits = v128.load(v);
-  if (dtype == BF16) return madd(v128.and(bits, i32x4.splat(0xffff0000)), b, f32x4.mul(i32x4.shl(bits, 16), a));
-  return madd(widened(i32x4.shr_u(bits, 16), dtype), b, f32x4.mul(widened(v128.and(bits, i32x4.splat(0xffff)), dtype), a));
+  return madd(upper(bits, dtype), b, f32x4.mul(widened(bits, dtype), a));
 }
 
 /** Sums over the inputs of `quad` for four rows of n values each. */
@@ -115,10 +114,15 @@ function add1(p: usize, i: usize, s: f32): usize {
 /** The same for the next four rows. */
 @inline
 function add4(p: usize, i: usize, s: v128): usize {
-  p = add1(p, i, f32x4.extract_lane(s, 0));
-  p = add1(p, i + 1, f32x4.extract_lane(s, 1));
-  p = add1(p, i + 2, f32x4.extract_lane(s, 2));
-  return add1(p, i + 3, f32x4.extract_lane(s, 3));
+  p += <usize>load<u8>(i) << 2;
+  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 0));
+  p += <usize>load<u8>(i, 1) << 2;
+  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 1));
+  p += <usize>load<u8>(i, 2) << 2;
+  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 2));
+  p += <usize>load<u8>(i, 3) << 2;
+  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 3));
+  return p;
 }
 
 /** y = (init or 0) + W x, for rows [begin, end). */
