@@ -2,7 +2,7 @@
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
-import { COLUMNS_SHIFT, columnBlocks } from './csr';
+import { COLUMNS_SHIFT, columnBlocks, inputAt } from './csr';
 import { FEATURE_SHIFT, dot, dotTile, dots4, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /** merged = (W + s up downT') on the pattern, for rows [begin, end); rank 0 only unpacks W to f32. */
@@ -17,15 +17,15 @@ export function mergeCsr(
       const u = up + i * row, last = <usize>load<u32>(rows + (i << 2), 4);
       let n = <usize>load<u32>(rows + (i << 2));
       for (; n + 4 <= last; n += 4) {
-        const c = index + (n << 1);
+        const c = index + n;
         const update = dots4(
-          u, d + (<usize>load<u16>(c) >> FEATURE_SHIFT) * row, u, d + (<usize>load<u16>(c, 2) >> FEATURE_SHIFT) * row,
-          u, d + (<usize>load<u16>(c, 4) >> FEATURE_SHIFT) * row, u, d + (<usize>load<u16>(c, 6) >> FEATURE_SHIFT) * row, rank,
+          u, d + <usize>load<u8>(c) * row, u, d + <usize>load<u8>(c, 1) * row,
+          u, d + <usize>load<u8>(c, 2) * row, u, d + <usize>load<u8>(c, 3) * row, rank,
         );
         v128.store(merged + (n << 2), f32x4.add(weights4(values, n, dtype), f32x4.mul(vs, update)));
       }
       for (; n < last; n++) {
-        const c = d + (<usize>load<u16>(index + (n << 1)) >> FEATURE_SHIFT) * row;
+        const c = d + <usize>load<u8>(index + n) * row;
         store<f32>(merged + (n << 2), weightAt(values, n, dtype) + scaling * dot(u, c, rank));
       }
     }
@@ -51,15 +51,15 @@ export function sddmmCsr(
         const p = dy + ((t * M + i) << FEATURE_SHIFT), last = <usize>load<u32>(rows + (i << 2), 4);
         let n = <usize>load<u32>(rows + (i << 2));
         for (; n + 4 <= last; n += 4) {
-          const c = index + (n << 1), o = h + (n << 2);
+          const c = index + n, o = h + (n << 2);
           v128.store(o, f32x4.add(v128.load(o), sums4(
-            dotTile(p, xb + <usize>load<u16>(c), zero), dotTile(p, xb + <usize>load<u16>(c, 2), zero),
-            dotTile(p, xb + <usize>load<u16>(c, 4), zero), dotTile(p, xb + <usize>load<u16>(c, 6), zero),
+            dotTile(p, xb + inputAt(c), zero), dotTile(p, xb + inputAt(c + 1), zero),
+            dotTile(p, xb + inputAt(c + 2), zero), dotTile(p, xb + inputAt(c + 3), zero),
           )));
         }
         for (; n < last; n++) {
           const o = h + (n << 2);
-          store<f32>(o, load<f32>(o) + sum(dotTile(p, xb + <usize>load<u16>(index + (n << 1)), zero)));
+          store<f32>(o, load<f32>(o) + sum(dotTile(p, xb + inputAt(index + n), zero)));
         }
       }
     }
@@ -78,7 +78,7 @@ export function upGradCsr(
         const o = dUp + i * row + (q << 4), last = <usize>load<u32>(rows + (i << 2), 4);
         let acc = v128.load(o);
         for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
-          const c = d + (<usize>load<u16>(index + (n << 1)) >> FEATURE_SHIFT) * row;
+          const c = d + <usize>load<u8>(index + n) * row;
           acc = madd(f32x4.mul(vs, splatAt(h + (n << 2))), v128.load(c), acc);
         }
         v128.store(o, acc);
@@ -98,7 +98,7 @@ export function downGradCsr(
       for (let i: usize = 0; i < M; i++) {
         const u = f32x4.mul(vs, v128.load(up + i * row + (q << 4))), last = <usize>load<u32>(rows + (i << 2), 4);
         for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
-          const o = d + (<usize>load<u16>(index + (n << 1)) >> FEATURE_SHIFT) * row;
+          const o = d + <usize>load<u8>(index + n) * row;
           v128.store(o, madd(splatAt(h + (n << 2)), u, v128.load(o)));
         }
       }

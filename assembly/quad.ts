@@ -1,4 +1,4 @@
-// Sparse weights in pattern-bucketed quads: N:M masks and unstructured ones near half density.
+// Sparse weights in pattern-bucketed quads: N:M masks and unstructured ones down to a fifth.
 //
 //   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
 //
@@ -156,7 +156,7 @@ function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize)
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   for (; i < last; i++, v += 8) {
     p += stepAt(i);
-    const w = splatAt(v), u = v128.load32_splat(v, 4);
+    const w = splatAt(v), u = splatAt(v + 4);
     v128.store(p, madd(u, b0, madd(w, a0, v128.load(p))));
     v128.store(p, madd(u, b1, madd(w, a1, v128.load(p, 16))), 16);
     v128.store(p, madd(u, b2, madd(w, a2, v128.load(p, 32))), 32);
@@ -170,7 +170,7 @@ function forward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, la
   const c0 = v128.load(c), c1 = v128.load(c, 16);
   for (; i < last; i++, v += 12) {
     p += stepAt(i);
-    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
+    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
     v128.store(p, madd(s, c0, madd(u, b0, madd(w, a0, v128.load(p)))));
     v128.store(p, madd(s, c1, madd(u, b1, madd(w, a1, v128.load(p, 16)))), 16);
   }
@@ -182,7 +182,7 @@ function forward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i:
   const c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
   for (; i < last; i++, v += 16) {
     p += stepAt(i);
-    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
+    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
     v128.store(p, madd(q, d0, madd(s, c0, madd(u, b0, madd(w, a0, v128.load(p))))));
     v128.store(p, madd(q, d1, madd(s, c1, madd(u, b1, madd(w, a1, v128.load(p, 16))))), 16);
   }
@@ -211,7 +211,7 @@ function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   for (; i < last; i++, v += 8) {
     p += stepAt(i);
-    const w = splatAt(v), u = v128.load32_splat(v, 4);
+    const w = splatAt(v), u = splatAt(v + 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
     a0 = madd(w, p0, a0);
     b0 = madd(u, p0, b0);
@@ -238,7 +238,7 @@ function backward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, l
   let c0 = v128.load(c), c1 = v128.load(c, 16);
   for (; i < last; i++, v += 12) {
     p += stepAt(i);
-    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
+    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);
@@ -261,7 +261,7 @@ function backward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i
   let c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
   for (; i < last; i++, v += 16) {
     p += stepAt(i);
-    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
+    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);

@@ -157,21 +157,15 @@ function rowsOf(dtype: i32, y: usize, x: usize, values: usize, rows: usize, inde
     const last = <usize>load<u32>(rows + (r << 2), 4), o = y + (r << 2);
     let acc = f32x4.splat(0);
     for (; n + 4 <= last; n += 4) {
-      const i = index + (n << 1);
-      let xs = v128.load32_zero(inputAt(x, i));
-      xs = v128.load32_lane(inputAt(x, i + 2), xs, 1);
-      xs = v128.load32_lane(inputAt(x, i + 4), xs, 2);
-      xs = v128.load32_lane(inputAt(x, i + 6), xs, 3);
+      const i = index + n;
+      let xs = v128.load32_zero(x + (<usize>load<u8>(i) << 2));
+      xs = v128.load32_lane(x + (<usize>load<u8>(i, 1) << 2), xs, 1);
+      xs = v128.load32_lane(x + (<usize>load<u8>(i, 2) << 2), xs, 2);
+      xs = v128.load32_lane(x + (<usize>load<u8>(i, 3) << 2), xs, 3);
       acc = madd(weights4(values, n, dtype), xs, acc);
     }
     let rest: f32 = 0;
-    for (; n < last; n++) rest += weightAt(values, n, dtype) * load<f32>(inputAt(x, index + (n << 1)));
+    for (; n < last; n++) rest += weightAt(values, n, dtype) * load<f32>(x + (<usize>load<u8>(index + n) << 2));
     store<f32>(o, load<f32>(o) + (sum(acc) + rest));
   }
-}
-
-/** The index counts features of a tile, 64 bytes each. */
-@inline
-function inputAt(x: usize, i: usize): usize {
-  return x + (<usize>load<u16>(i) >> 4);
 }

@@ -1,9 +1,10 @@
 // Sparse products against our own dense ones, interleaved in one run on one thread.
 //
-//   npm run bench -- [ROWSxCOLS ...] [--tokens 128,512] [--flavour plain|relaxed]
+//   npm run bench -- [ROWSxCOLS ...] [--tokens 128,512] [--flavour plain|relaxed] [--rounds 12]
 //
 // Every round times each kernel once, in turn, so that a noisy neighbour slows all of them alike; the best of the rounds
-// counts, and figures are ratios in that run. GFLOP/s are dense-equivalent: 2 x rows x cols x tokens / time.
+// counts, and figures are ratios in that run. GF/s are dense-equivalent: 2 x rows x cols x tokens / time; nz GF/s count
+// only the kept weights.
 import { parseArgs } from 'node:util';
 import { Bench } from 'tinybench';
 import { WeightOps } from '../dist/adapters/weightOps.js';
@@ -61,7 +62,7 @@ for (const [rows, cols] of /** @type {[number, number][]} */ (shapes)) {
     const tiles = Math.ceil(tokens / 16);
     const counts = { tokens, tiles, labelled: 0, labelTiles: 0 };
     const bench = new Bench({ iterations: Number(options.rounds), time: 0, warmupIterations: 2, warmupTime: 0, concurrency: null });
-    /** @type {{ name: string, kernel: string, run: () => void, best: number }[]} */
+    /** @type {{ name: string, kernel: string, density: number, format: string, run: () => void, best: number }[]} */
     const cases = Object.entries(masks).flatMap(([name, mask]) => {
       const random = new Random(1);
       const matrix = Float32Array.from({ length: rows * cols }, (_, i) => (mask(i % cols, random) ? random.normal() : 0));
@@ -88,7 +89,14 @@ for (const [rows, cols] of /** @type {[number, number][]} */ (shapes)) {
       session.floats(x).forEach((_, i, all) => (all[i] = random.normal()));
       return programs.map((_, i) => {
         const kernel = ['forward', 'backward', 'merge', 'sample'][i] ?? '';
-        return { name, kernel, run: () => session.run(kernel, counts), best: Infinity };
+        return {
+          name,
+          kernel,
+          density: weight.kept / (rows * cols),
+          format: weight.format,
+          run: () => session.run(kernel, counts),
+          best: Infinity,
+        };
       });
     });
     // tinybench runs one task to its end before the next; one task of all cases in turn interleaves them.
@@ -107,14 +115,19 @@ for (const [rows, cols] of /** @type {[number, number][]} */ (shapes)) {
     console.table(
       Object.fromEntries(
         Object.keys(masks).map((name) => {
+          const { density = 1, format = '' } = cases.find((c) => c.name === name) ?? {};
           const rate = (/** @type {string} */ kernel) => (flops / of(name, kernel)).toFixed(1);
+          const kept = (/** @type {string} */ kernel) => ((density * flops) / of(name, kernel)).toFixed(1);
           const ratio = (/** @type {string} */ kernel) => (of('dense', kernel) / of(name, kernel)).toFixed(2);
           return [
             name,
             {
+              format,
               'forward GF/s': rate('forward'),
+              'nz GF/s': kept('forward'),
               'x dense': ratio('forward'),
               'backward GF/s': rate('backward'),
+              'nz GF/s ': kept('backward'),
               'x dense ': ratio('backward'),
               'sampled GF/s': rate('sample'),
               'x dense  ': ratio('sample'),

@@ -4,7 +4,7 @@ const COLUMNS = 256;
 
 export interface PackedCsr {
   readonly rowPtr: Uint32Array;
-  readonly index: Uint16Array;
+  readonly index: Uint8Array;
 }
 
 /** Lists the quads of a mask row by row in each block, and writes the elements that they keep to `values`. */
@@ -18,7 +18,7 @@ export function packCsr<T extends Int32Array | Uint16Array>(
   const groups = Math.ceil(cols / 4);
   const blocks = Math.ceil(cols / COLUMNS);
   const rowPtr = new Uint32Array(blocks * (rows + 1));
-  const index = new Uint16Array(values.length);
+  const index = new Uint8Array(values.length);
   let n = 0;
   for (let block = 0; block < blocks; block++) {
     const first = block * (COLUMNS / 4);
@@ -30,7 +30,7 @@ export function packCsr<T extends Int32Array | Uint16Array>(
         if (quad === 0) continue;
         for (let c = 0; c < 4; c++) {
           if (!(quad & (1 << c))) continue;
-          index[n] = (g * 4 + c) * 64;
+          index[n] = g * 4 + c;
           values[n++] = elements[r * cols + (first + g) * 4 + c]!;
         }
       }
@@ -41,11 +41,11 @@ export function packCsr<T extends Int32Array | Uint16Array>(
 }
 
 /** Calls `visit` with the row-major position of each value, in the order of the format. */
-export function eachInCsr(rowPtr: Uint32Array, index: Uint16Array, rows: number, cols: number, visit: (position: number) => void): void {
+export function eachInCsr(rowPtr: Uint32Array, index: Uint8Array, rows: number, cols: number, visit: (position: number) => void): void {
   for (let block = 0; block < Math.ceil(cols / COLUMNS); block++) {
     for (let r = 0; r < rows; r++) {
       const at = block * (rows + 1) + r;
-      for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) visit(r * cols + block * COLUMNS + index[n]! / 64);
+      for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) visit(r * cols + block * COLUMNS + index[n]!);
     }
   }
 }

@@ -21,18 +21,18 @@ interface Packed {
   readonly remote?: Readonly<Record<string, RemoteBytes>>;
 }
 
-/** Pattern-bucketed quads (layout: assembly/quad.ts): N:M masks, and unstructured ones near half density. */
+/** Pattern-bucketed quads (layout: assembly/quad.ts): N:M masks, and unstructured ones down to a fifth. */
 export interface QuadWeight extends Packed {
   readonly format: 'quad';
   readonly starts: Uint32Array;
   readonly index: Uint8Array;
 }
 
-/** Column-blocked CSR (layout: assembly/csr.ts): unstructured masks well below half density. */
+/** Column-blocked CSR (layout: assembly/csr.ts): unstructured masks that keep less than a fifth. */
 export interface CsrWeight extends Packed {
   readonly format: 'csr';
   readonly rowPtr: Uint32Array;
-  readonly index: Uint16Array;
+  readonly index: Uint8Array;
 }
 
 /** Panels of four rows (layout: assembly/dense.ts): nothing is pruned. The last panel is padded with zeros. */

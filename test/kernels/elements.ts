@@ -9,6 +9,7 @@ export type ElementKind = 'f32' | 'f64' | 'u32' | 'u16' | 'u8' | 'i32';
 const NAMED: Readonly<Record<string, ElementKind>> = {
   starts: 'u32',
   rowPtr: 'u32',
+  index: 'u8',
   ids: 'u32',
   positions: 'u32',
   slots: 'u32',
@@ -30,7 +31,6 @@ export const CONSTRUCTORS = {
 export function kindOf(kernel: KernelName, parameter: string, dtype: number): ElementKind {
   if (parameter === 'values' || parameter === 'table') return dtype === 0 ? 'f32' : 'u16';
   if ((parameter === 'first' || parameter === 'last') && kernel.startsWith('attention')) return 'u32';
-  if (parameter === 'index') return kernel.endsWith('Quad') ? 'u8' : 'u16';
   return NAMED[parameter] ?? 'f32';
 }
 

@@ -7,7 +7,7 @@ const BLOCK_COLUMNS = 256;
 const rowOf = (row: number): number => row;
 
 /** Reads the index: for each block of inputs, each row: its inputs. */
-function entries(rowPtr: Uint32Array, index: Uint16Array, M: number, K: number): Entries {
+function entries(rowPtr: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
   const rows = new Uint32Array(index.length);
   const cols = new Uint32Array(index.length);
   for (let block = 0; block < Math.ceil(K / BLOCK_COLUMNS); block++) {
@@ -15,7 +15,7 @@ function entries(rowPtr: Uint32Array, index: Uint16Array, M: number, K: number):
       const at = block * (M + 1) + i;
       for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) {
         rows[n] = i;
-        cols[n] = block * BLOCK_COLUMNS + index[n]! / 64;
+        cols[n] = block * BLOCK_COLUMNS + index[n]!;
       }
     }
   }
@@ -28,7 +28,7 @@ export function spmmCsr(
   x: Float64Array,
   w: Float64Array,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -43,7 +43,7 @@ export function spmmTCsr(
   dy: Float64Array,
   w: Float64Array,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -61,7 +61,7 @@ export function mergeCsr(
   rank: number,
   scaling: number,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -76,7 +76,7 @@ export function sddmmCsr(
   dy: Float64Array,
   x: Float64Array,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   tiles: number,
@@ -93,7 +93,7 @@ export function upGradCsr(
   rank: number,
   scaling: number,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -110,7 +110,7 @@ export function downGradCsr(
   rank: number,
   scaling: number,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
@@ -126,7 +126,7 @@ export function spmvCsr(
   values: Packed,
   dtype: number,
   rowPtr: Uint32Array,
-  index: Uint16Array,
+  index: Uint8Array,
   M: number,
   K: number,
   begin: number,
