@@ -60,19 +60,31 @@ export function weightAt(values: usize, i: usize, dtype: i32): f32 {
   if (dtype == F32) return load<f32>(values + (i << 2));
   const bits = <u32>load<u16>(values + (i << 1));
   if (dtype == BF16) return reinterpret<f32>(bits << 16);
-  // Exponent and fraction moved into place are the value times 2^-112, subnormals included.
-  const magnitude = reinterpret<f32>((bits & 0x7fff) << 13) * reinterpret<f32>(0x77800000);
-  return bits & 0x8000 ? -magnitude : magnitude;
+  // Exponent and fraction moved into place are the value times 2^-112, subnormals included. The shift copies the sign
+  // over the top of the exponent, where the mask leaves only the first.
+  return reinterpret<f32>(((<i32>(bits << 16)) >> 3) & 0x8fffe000) * reinterpret<f32>(0x77800000);
 }
 
 /** Elements i .. i + 3 of packed weights. */
 @inline
 export function weights4(values: usize, i: usize, dtype: i32): v128 {
   if (dtype == F32) return v128.load(values + (i << 2));
-  const bits = v128.load_ext<u16>(values + (i << 1));
+  return widened(v128.load_ext<u16>(values + (i << 1)), dtype);
+}
+
+/** Four f16 or bf16, each in the lower half of a lane, as f32. */
+@inline
+export function widened(bits: v128, dtype: i32): v128 {
   if (dtype == BF16) return i32x4.shl(bits, 16);
-  const magnitude = f32x4.mul(i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13), f32x4.splat(reinterpret<f32>(0x77800000)));
-  return v128.or(magnitude, i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16));
+  return upper(i32x4.shl(bits, 16), dtype);
+}
+
+/** Four f16 or bf16, each in the upper half of a lane, as f32; what is in the lower halves does not matter. */
+@inline
+export function upper(bits: v128, dtype: i32): v128 {
+  if (dtype == BF16) return v128.and(bits, i32x4.splat(0xffff0000));
+  // As in weightAt.
+  return f32x4.mul(v128.and(i32x4.shr_s(bits, 3), i32x4.splat(0x8fffe000)), f32x4.splat(reinterpret<f32>(0x77800000)));
 }
 
 /** Four dot products of n floats (n a multiple of 4): [u0 . d0, u1 . d1, u2 . d2, u3 . d3]. */

@@ -18,7 +18,8 @@ export class FrozenLinear implements LinearLayer {
   }
 
   forward(b: ProgramBuilder, y: Value, init: Ref | 0, x: Value): void {
-    this.#ops.multiply(b, y, init, x, this.#ops.plainValues(b));
+    if (b.oneToken) this.#ops.multiplyToken(b, y, init, x);
+    else this.#ops.multiply(b, y, init, x, this.#ops.plainValues(b));
   }
 
   backward(b: ProgramBuilder, dx: Value | undefined, init: Ref | 0, dy: Value): void {

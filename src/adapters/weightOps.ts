@@ -59,6 +59,16 @@ export class WeightOps {
     else b.emit('spmmCsr', perTile(), { y, init, x, w, ...structure, M, K });
   }
 
+  /** y = (init or 0) + W x for one token: values are read as they are stored, not unpacked. */
+  multiplyToken(b: ProgramBuilder, y: Value, init: Ref | 0, x: Ref): void {
+    const { rows: M, cols: K, dtype } = this.weight;
+    const args = { y, init, x, values: this.#values, dtype: DTYPE_CODE[dtype], M, K };
+    const structure = this.#structure;
+    if (!structure) b.emit('gemv', Math.ceil(M / 4), args);
+    else if ('starts' in structure) b.emit('spmvQuad', Math.ceil(M / 512), { ...args, ...structure });
+    else b.emit('spmvCsr', M, { ...args, ...structure });
+  }
+
   /** dx = (init or 0) + W' dy. */
   multiplyT(b: ProgramBuilder, dx: Value, init: Ref | 0, dy: Ref, w: Ref): void {
     const { rows: M, cols: K } = this.weight;

@@ -1,4 +1,7 @@
-/** A cached decode: keys and values of earlier tokens stay in the arena, so each new token is one pass of one token. */
+/**
+ * A cached decode: keys and values of earlier tokens stay in the arena. A prompt goes through in tiles; each new token is
+ * a pass of one token, by a program of its own over the same weights and caches.
+ */
 import { TILE } from '../kernels/table.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
@@ -12,7 +15,10 @@ const PROMPT_TILES = 8;
 export class Decoder {
   readonly #session: Session;
   readonly #compiled: CompiledLlama;
-  readonly #logits: Value;
+  /** [1][V][16], the label's token in the first lane. */
+  readonly #promptLogits: Value;
+  /** [V] */
+  readonly #tokenLogits: Value;
   readonly #slots: Value;
   readonly #vocabulary: number;
   readonly #capacity: number;
@@ -26,7 +32,8 @@ export class Decoder {
     this.#vocabulary = vocabSize;
     this.#capacity = capacity;
     this.#compiled = new CompiledLlama(model, { tiles, positions: capacity });
-    this.#logits = { name: 'logits', bytes: vocabSize * 64, kind: 'output' };
+    this.#promptLogits = { name: 'logits', bytes: vocabSize * 64, kind: 'output' };
+    this.#tokenLogits = { name: 'token logits', bytes: vocabSize * 4, kind: 'output' };
     this.#slots = { name: 'cache slots', bytes: tiles * 64, kind: 'input' };
     const cache = (name: string): Value => ({ name, bytes: cacheTiles * kvHeads * headDim * 64, kind: 'state' });
     const caches = Array.from({ length: layers }, (_, i): KeyValueCache => ({
@@ -34,7 +41,10 @@ export class Decoder {
       v: cache(`values ${i}`),
       slots: this.#slots,
     }));
-    this.#session = sessions.open([this.#compiled.logits(this.#logits, caches)]);
+    this.#session = sessions.open([
+      this.#compiled.logits(this.#promptLogits, caches),
+      this.#compiled.tokenLogits(this.#tokenLogits, caches),
+    ]);
   }
 
   /** Gives threads back. */
@@ -54,8 +64,10 @@ export class Decoder {
       throw new RangeError(`feed: expected at most ${this.#capacity - this.#length} more tokens, got ${ids.length}.`);
     }
     const most = this.#slots.bytes / 4;
-    for (let from = 0; from < ids.length; from += most) await this.#pass(ids.slice(from, from + most));
-    const tile = this.#session.floats(this.#logits);
+    let pass: readonly number[] = [];
+    for (let from = 0; from < ids.length; from += most) await this.#pass((pass = ids.slice(from, from + most)));
+    if (pass.length === 1) return this.#session.floats(this.#tokenLogits).slice();
+    const tile = this.#session.floats(this.#promptLogits);
     return Float32Array.from({ length: this.#vocabulary }, (_, id) => tile[id * TILE]!);
   }
 
@@ -78,7 +90,12 @@ export class Decoder {
       words(inputs.last)[i] = at;
       slots[i] = at;
     });
-    await session.run('logits', { tokens: ids.length, tiles: Math.ceil(ids.length / TILE), labelled: 1, labelTiles: 1 });
+    await session.run(ids.length === 1 ? 'tokenLogits' : 'logits', {
+      tokens: ids.length,
+      tiles: Math.ceil(ids.length / TILE),
+      labelled: 1,
+      labelTiles: 1,
+    });
     this.#length += ids.length;
   }
 }

@@ -67,6 +67,7 @@ export class CompiledLlama {
   readonly #cosTable: Value;
   readonly #sinTable: Value;
   readonly #model: LlamaModel;
+  readonly #trains: boolean;
   readonly #trainsBelow: boolean;
 
   constructor(model: LlamaModel, options: CompileOptions) {
@@ -74,6 +75,7 @@ export class CompiledLlama {
     const training = options.training ?? { method: 'none' };
     const everything = training.method === 'full' ? this.store : undefined;
     this.#model = model;
+    this.#trains = training.method !== 'none';
     this.#trainsBelow = everything !== undefined;
     this.tiles = options.tiles;
     this.inputs = batchInputs(options.tiles);
@@ -155,6 +157,19 @@ export class CompiledLlama {
     return b.finish();
   }
 
+  /**
+   * Logits of the one token that the inputs begin with, [V]: a step of generation, with its own layout and kernels, over the
+   * same weights and caches. For models without an adapter: one is merged into the weights before (tasks/generate.ts), as
+   * LoRS would merge them anew for every token otherwise.
+   */
+  tokenLogits(logits: Value, caches: readonly KeyValueCache[]): Program {
+    if (this.#trains) throw new TypeError('tokenLogits: expected a model that does not train.');
+    const b = new ProgramBuilder('tokenLogits', 'one token');
+    const y = this.#forward(b, caches);
+    b.within('lm_head', () => this.#head.logits(b, logits, y));
+    return b.finish();
+  }
+
   /** y = embedding of the ids: the input of the first block. */
   embed(y: Value): Program {
     const b = new ProgramBuilder('embed', this.tiles);
@@ -188,6 +203,7 @@ export class CompiledLlama {
   }
 
   #context(b: ProgramBuilder): ForwardContext {
+    if (b.oneToken) return { inputs: this.inputs, cos: this.#cosTable, sin: this.#sinTable };
     const half = this.#model.config.headDim / 2;
     const cos = b.activation('cos', half);
     const sin = b.activation('sin', half);

@@ -16,7 +16,7 @@ export interface KeyValueCache {
 /** What every block of a forward pass shares. */
 export interface ForwardContext {
   readonly inputs: BatchInputs;
-  /** Angles of each token, [tiles][headDim / 2][16]. */
+  /** Angles of each token, [tiles][headDim / 2][16]; of one token, the tables: [positions][headDim / 2]. */
   readonly cos: Value;
   readonly sin: Value;
 }
@@ -60,6 +60,7 @@ export class Attention {
     const v = this.#project(b, 'v_proj', x);
     this.#rotate(b, q, heads, 1, context);
     this.#rotate(b, k, kvHeads, 1, context);
+    if (b.oneToken) return this.#forwardToken(b, { q, k, v }, context, cache);
     if (cache) {
       b.emit('storeTokens', perTile(), { cache: cache.k, x: k, slots: cache.slots, K: kvHeads * D });
       b.emit('storeTokens', perTile(), { cache: cache.v, x: v, slots: cache.slots, K: kvHeads * D });
@@ -70,6 +71,23 @@ export class Attention {
     const keys = cache ? { k: cache.k, v: cache.v } : { k, v };
     b.emit('attention', perTile(heads), { o, stats, q, ...keys, first, last, heads, kvHeads, D, scaling: D ** -0.5 });
     return { q, k, v, o, stats };
+  }
+
+  /** One token attends to its cache, all of which it may see. */
+  #forwardToken(
+    b: ProgramBuilder,
+    { q, k, v }: Pick<AttentionSaved, 'q' | 'k' | 'v'>,
+    { inputs: { last } }: ForwardContext,
+    cache: KeyValueCache | undefined,
+  ): AttentionSaved {
+    if (!cache) throw new TypeError('attention: expected a cache for a program of one token.');
+    const { heads, kvHeads, headDim: D } = this.#shape;
+    b.emit('storeToken', kvHeads * D, { cache: cache.k, x: k, slots: cache.slots, K: kvHeads * D });
+    b.emit('storeToken', kvHeads * D, { cache: cache.v, x: v, slots: cache.slots, K: kvHeads * D });
+    const o = b.activation('o', heads * D);
+    b.emit('attentionToken', heads, { o, q, k: cache.k, v: cache.v, last, heads, kvHeads, D, scaling: D ** -0.5 });
+    // Nothing goes back through a cache: no statistics are saved.
+    return { q, k, v, o, stats: o };
   }
 
   /** y = residual + o_proj o. */
@@ -106,7 +124,9 @@ export class Attention {
     });
   }
 
-  #rotate(b: ProgramBuilder, x: Value, heads: number, sign: 1 | -1, { cos, sin }: ForwardContext): void {
-    b.emit('rope', perTile(), { y: x, x, cos, sin, heads, half: this.#shape.headDim / 2, sign });
+  #rotate(b: ProgramBuilder, x: Value, heads: number, sign: 1 | -1, { cos, sin, inputs: { positions } }: ForwardContext): void {
+    const half = this.#shape.headDim / 2;
+    if (b.oneToken) b.emit('ropeToken', heads, { y: x, x, cosTable: cos, sinTable: sin, positions, half });
+    else b.emit('rope', perTile(), { y: x, x, cos, sin, heads, half, sign });
   }
 }

@@ -29,7 +29,9 @@ export class Table {
 
   /** x = table[ids]. */
   forward(b: ProgramBuilder, x: Value, ids: Value): void {
-    b.emit('embed', perTile(), { x, table: this.values, dtype: DTYPE_CODE[this.dtype], ids, K: this.features });
+    const args = { x, table: this.values, dtype: DTYPE_CODE[this.dtype], ids, K: this.features };
+    if (b.oneToken) b.emit('embedToken', this.features, args);
+    else b.emit('embed', perTile(), args);
   }
 
   /** The gradient of the looked-up rows, where the table trains. */

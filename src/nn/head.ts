@@ -56,9 +56,11 @@ export class Head {
     b.emit('gatherTokens', perTile(), { y: dx, x: dLabelled, slots: this.#inputs.labelPlaces, K });
   }
 
-  /** Logits of the first tile of labelled tokens, [1][V][16]. */
+  /** Logits of the first tile of labelled tokens, [1][V][16]; [V] of one token. */
   logits(b: ProgramBuilder, logits: Value, x: Value): void {
-    this.#chunk(b, x, 0, 1, logits);
+    const { vocabulary: M, features: K, dtype, values } = this.#table;
+    if (b.oneToken) b.emit('gemv', Math.ceil(M / 4), { y: logits, init: 0, x, values, dtype: DTYPE_CODE[dtype], M, K });
+    else this.#chunk(b, x, 0, 1, logits);
   }
 
   #chunks(

@@ -1,7 +1,7 @@
 /** Llama's gated MLP: y = residual + down_proj (silu(gate_proj x) * up_proj x). */
 import type { LinearLayer } from '../program/linear.ts';
 import type { ProgramBuilder } from '../program/program.ts';
-import { perTile } from '../program/program.ts';
+import { lines, perTile } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
 
 export interface MlpProjections {
@@ -51,7 +51,9 @@ export class Mlp {
   #product(b: ProgramBuilder, { gate, up }: MlpSaved): Value {
     const F = this.#p.down_proj.inFeatures;
     const y = b.activation('product', F);
-    b.emit('swiglu', perTile(), { y, gate, up, F });
+    // Whatever stands where: one token's features are as many tiles of one feature.
+    if (b.oneToken) b.emit('swiglu', lines(F), { y, gate, up, F: 1 });
+    else b.emit('swiglu', perTile(), { y, gate, up, F });
     return y;
   }
 

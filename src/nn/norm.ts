@@ -22,7 +22,8 @@ export class Norm {
   forward(b: ProgramBuilder, x: Value): { y: Value; rstd: Value } {
     const y = b.activation('normed', this.features);
     const rstd = b.activation('rstd', 1);
-    b.emit('rmsNorm', perTile(), { y, rstd, x, gain: this.#gain, K: this.features, eps: this.#eps });
+    if (b.oneToken) b.emit('rmsNormToken', 1, { y, x, gain: this.#gain, K: this.features, eps: this.#eps });
+    else b.emit('rmsNorm', perTile(), { y, rstd, x, gain: this.#gain, K: this.features, eps: this.#eps });
     return { y, rstd };
   }
 

@@ -79,17 +79,25 @@ type Fields<S> = {
 /** The named arguments of a kernel's op. A kernel that sums over tiles sums over all there are unless `tiles` says fewer. */
 export type ArgumentsOf<K extends KernelName> = Fields<(typeof SIGNATURES)[K]>;
 
+/** Cache lines that hold the features of one token: 16 f32 each. */
+export function lines(features: number): number {
+  return Math.ceil(features / 16);
+}
+
 /** Collects the ops of one program. */
 export class ProgramBuilder {
   readonly #ops: KernelOp[] = [];
   readonly #name: string;
   /** Tiles that activations have room for. */
   readonly tiles: number;
+  /** Activations are those of one token, features side by side, and layers emit the kernels for that. */
+  readonly oneToken: boolean;
   #scope = '';
 
-  constructor(name: string, tiles: number) {
+  constructor(name: string, tiles: number | 'one token') {
     this.#name = name;
-    this.tiles = tiles;
+    this.oneToken = tiles === 'one token';
+    this.tiles = tiles === 'one token' ? 1 : tiles;
   }
 
   /** Runs `emit` with ops and values labelled by `scope`. */
@@ -106,9 +114,9 @@ export class ProgramBuilder {
     return { name: this.#label(name), bytes, kind: 'activation' };
   }
 
-  /** An activation [tiles][features][16] f32. */
+  /** An activation [tiles][features][16] f32, or [features] of one token, with room for whole cache lines. */
   activation(name: string, features: number, tiles = this.tiles): Value {
-    return this.scratch(name, tiles * features * 64);
+    return this.scratch(name, this.oneToken ? lines(features) * 64 : tiles * features * 64);
   }
 
   /** Appends an op. */

@@ -41,6 +41,18 @@ export class WeightCalls {
     return new KernelCall('gemm', this.tiles, { ...args, features: M });
   }
 
+  /** y = init + W x for one token, with values of the weight's own type. */
+  multiplyToken(init: Init, initial: Floats, x: Floats): KernelCall<'spmvQuad' | 'spmvCsr' | 'gemv'> {
+    const { rows: M, cols: K, values, dtype } = this.weight;
+    const { out: y, init: from } = started(init, 'y', initial);
+    const args = { y, init: from, x, values: values as Elements, dtype: DTYPE_CODE[dtype], M, K };
+    if (this.weight.format === 'quad')
+      return new KernelCall('spmvQuad', Math.ceil(M / 512), { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('spmvCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    return new KernelCall('gemv', Math.ceil(M / 4), args);
+  }
+
   /** dx = init + W' dy, with f32 values. */
   multiplyT(init: Init, initial: Floats, dy: Floats, w: Floats): KernelCall<'spmmTQuad' | 'spmmTCsr' | 'gemmT'> {
     const { rows: M, cols: K } = this.weight;

@@ -1,7 +1,7 @@
 /** Oracles of the kernels over column-blocked CSR (layout: assembly/csr.ts). Units of merge and sample: rows. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, sddmm, spmm, spmmT, upGrad } from './sparse.ts';
+import { downGrad, merge, sddmm, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const BLOCK_COLUMNS = 256;
 const rowOf = (row: number): number => row;
@@ -117,4 +117,20 @@ export function downGradCsr(
   end: number,
 ): void {
   downGrad(dDownT, h, up, rank, scaling, entries(rowPtr, index, M, K), begin * 4, end * 4, () => begin, begin, end);
+}
+
+export function spmvCsr(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  values: Packed,
+  dtype: number,
+  rowPtr: Uint32Array,
+  index: Uint8Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmv(y, init, x, values, dtype, entries(rowPtr, index, M, K), begin, end);
 }

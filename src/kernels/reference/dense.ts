@@ -82,3 +82,20 @@ export function sddmmDense(
     }
   }
 }
+
+/** One token's features side by side. Rows that pad the last panel are not there. */
+export function gemv(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  values: Packed,
+  dtype: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let i = begin * 4; i < Math.min(end * 4, M); i++) {
+    y[i] = (init ? init[i]! : 0) + sum(K, (j) => weightAt(values, paneled(i, j, K), dtype) * x[j]!);
+  }
+}

@@ -1,7 +1,7 @@
 /** Oracles of the kernels over pattern-bucketed quads (layout: assembly/quad.ts). Units of merge and sample: groups of four inputs. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, sddmm, spmm, spmmT, upGrad } from './sparse.ts';
+import { downGrad, merge, sddmm, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const BLOCK_ROWS = 512;
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
@@ -123,4 +123,21 @@ export function downGradQuad(
   end: number,
 ): void {
   downGrad(dDownT, h, up, rank, scaling, entries(starts, index, M, K), 0, rank, groupOf, begin, end);
+}
+
+/** Units are blocks of rows. */
+export function spmvQuad(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  values: Packed,
+  dtype: number,
+  starts: Uint32Array,
+  index: Uint8Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmv(y, init, x, values, dtype, entries(starts, index, M, K), begin * BLOCK_ROWS, Math.min(end * BLOCK_ROWS, M));
 }

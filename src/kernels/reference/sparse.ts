@@ -31,6 +31,24 @@ export function spmm(
   }
 }
 
+/** y = (init or 0) + W x for one token, for rows [first, last). */
+export function spmv(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  values: Packed,
+  dtype: number,
+  e: Entries,
+  first: number,
+  last: number,
+): void {
+  start(y, init, first, last);
+  for (let n = 0; n < e.rows.length; n++) {
+    const i = e.rows[n]!;
+    if (i >= first && i < last) y[i]! += weightAt(values, n, dtype) * x[e.cols[n]!]!;
+  }
+}
+
 /** dX = (init or 0) + W' dY, for tiles [begin, end). */
 export function spmmT(
   dx: Float64Array,

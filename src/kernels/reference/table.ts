@@ -9,6 +9,7 @@ import * as csr from './csr.ts';
 import * as dense from './dense.ts';
 import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
 import * as lowRank from './lowRank.ts';
+import * as oneToken from './oneToken.ts';
 import * as optimizer from './optimizer.ts';
 import * as quad from './quad.ts';
 import * as tokens from './tokens.ts';
@@ -34,6 +35,7 @@ export const REFERENCE = {
   swiglu,
   swigluBackward,
   ...tokens,
+  ...oneToken,
   ...optimizer,
 } satisfies { readonly [K in KernelName]: Oracle<K> };
 
