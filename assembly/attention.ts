@@ -14,6 +14,8 @@ import { exp } from './math';
 
 /** A score lower than any, yet finite: a difference of two of them is a number. */
 const LOWEST: f32 = -1e30;
+/** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */
+const HIDDEN: f32 = -2e30;
 
 /** s[j] = scaling * sum_d lanes[d] * splat of others[d][j], j < 16: the 16 x 16 products of two tiles of one head. */
 function products(s: usize, lanes: usize, others: usize, D: usize, scaling: f32): void {
@@ -22,7 +24,7 @@ function products(s: usize, lanes: usize, others: usize, D: usize, scaling: f32)
     let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
     let p = lanes, q = others + (j << 2);
     for (const last = lanes + (D << FEATURE_SHIFT); p < last; p += 64, q += 64) {
-      const a = splatAt(q), b = splatAt(q + 4);
+      const a = v128.load32_splat(q), b = v128.load32_splat(q, 4);
       const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
       a0 = madd(a, p0, a0);
       b0 = madd(b, p0, b0);
@@ -45,29 +47,60 @@ function products(s: usize, lanes: usize, others: usize, D: usize, scaling: f32)
   }
 }
 
-/** out[d] += sum_j coefficients[j] * splat of others[d][j], j < 16. */
+/** out[d] += sum_j coefficients[j] * splat of others[d][j], j < 16. Two features a turn share the coefficients; D is even. */
 function combine(out: usize, coefficients: usize, others: usize, D: usize): void {
-  for (let d: usize = 0; d < D; d++, out += 64, others += 64) {
+  for (const stop = out + (D << FEATURE_SHIFT); out < stop; out += 128, others += 128) {
     let a0 = v128.load(out), a1 = v128.load(out, 16), a2 = v128.load(out, 32), a3 = v128.load(out, 48);
-    for (let j: usize = 0; j < TILE; j++) {
-      const s = splatAt(others + (j << 2)), c = coefficients + (j << FEATURE_SHIFT);
-      a0 = madd(s, v128.load(c), a0);
-      a1 = madd(s, v128.load(c, 16), a1);
-      a2 = madd(s, v128.load(c, 32), a2);
-      a3 = madd(s, v128.load(c, 48), a3);
+    let b0 = v128.load(out, 64), b1 = v128.load(out, 80), b2 = v128.load(out, 96), b3 = v128.load(out, 112);
+    for (let c = coefficients, s = others, last = others + 64; s < last; c += 64, s += 4) {
+      const a = v128.load32_splat(s), b = v128.load32_splat(s, 64);
+      const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
+      a0 = madd(a, c0, a0);
+      b0 = madd(b, c0, b0);
+      a1 = madd(a, c1, a1);
+      b1 = madd(b, c1, b1);
+      a2 = madd(a, c2, a2);
+      b2 = madd(b, c2, b2);
+      a3 = madd(a, c3, a3);
+      b3 = madd(b, c3, b3);
     }
     v128.store(out, a0);
     v128.store(out, a1, 16);
     v128.store(out, a2, 32);
     v128.store(out, a3, 48);
+    v128.store(out, b0, 64);
+    v128.store(out, b1, 80);
+    v128.store(out, b2, 96);
+    v128.store(out, b3, 112);
   }
 }
 
-/** Lanes that may see (or be seen by) slot j: low <= j <= high. */
-@inline
-function visible(low: usize, high: usize, j: u32): v128 {
-  const v = i32x4.splat(j);
-  return v128.and(i32x4.le_s(v128.load(low), v), i32x4.le_s(v, v128.load(high)));
+/** Sets the scores of keys that a query does not see to HIDDEN; most tiles of keys are seen by all queries of theirs. */
+function hide(s: usize, low: usize, high: usize, kt: usize): void {
+  const from = <u32>(kt * TILE);
+  if (highest16(low) <= from && from + <u32>TILE - 1 <= lowest16(high)) return;
+  for (let lane: usize = 0; lane < 64; lane += 16) {
+    const l = v128.load(low + lane), h = v128.load(high + lane);
+    for (let j: usize = 0; j < TILE; j++) {
+      const p = s + (j << FEATURE_SHIFT) + lane, slot = i32x4.splat(from + <u32>j);
+      const seen = v128.and(i32x4.le_s(l, slot), i32x4.le_s(slot, h));
+      v128.store(p, v128.bitselect(v128.load(p), f32x4.splat(HIDDEN), seen));
+    }
+  }
+}
+
+/** The same with keys in the lanes and queries in the rows. */
+function hideKeys(s: usize, low: usize, high: usize, kt: usize): void {
+  const from = <u32>(kt * TILE);
+  if (highest16(low) <= from && from + <u32>TILE - 1 <= lowest16(high)) return;
+  for (let j: usize = 0; j < TILE; j++) {
+    const l = i32x4.splat(load<u32>(low + (j << 2))), h = i32x4.splat(load<u32>(high + (j << 2)));
+    for (let lane: usize = 0; lane < 64; lane += 16) {
+      const p = s + (j << FEATURE_SHIFT) + lane, slot = i32x4.add(i32x4.splat(from + <u32>(lane >> 2)), i32x4(0, 1, 2, 3));
+      const seen = v128.and(i32x4.le_s(l, slot), i32x4.le_s(slot, h));
+      v128.store(p, v128.bitselect(v128.load(p), f32x4.splat(HIDDEN), seen));
+    }
+  }
 }
 
 @inline
@@ -102,24 +135,24 @@ export function attention(
     for (let kt = <usize>lowest16(low) / TILE, stop = <usize>highest16(high) / TILE; kt <= stop; kt++) {
       const at = (kt * kvHeads + kvHead) * D << FEATURE_SHIFT;
       products(scratch, queries, k + at, D, scaling);
+      hide(scratch, low, high, kt);
       for (let lane: usize = 0; lane < 64; lane += 16) {
         const old = v128.load(st + lane);
         let m = old;
-        for (let j: usize = 0; j < TILE; j++) {
-          const s = v128.load(scratch + (j << FEATURE_SHIFT) + lane);
-          m = v128.bitselect(f32x4.max(m, s), m, visible(low + lane, high + lane, <u32>(kt * TILE + j)));
+        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) m = f32x4.max(m, v128.load(p));
+        let sum = v128.load(st + lane, 64);
+        if (v128.any_true(f32x4.ne(old, m))) {
+          const shrink = exp(f32x4.sub(old, m));
+          sum = f32x4.mul(sum, shrink);
+          for (let p = out + lane, last = p + (D << FEATURE_SHIFT); p < last; p += 64) v128.store(p, f32x4.mul(v128.load(p), shrink));
         }
-        const shrink = exp(f32x4.sub(old, m));
-        let sum = f32x4.mul(v128.load(st + lane, 64), shrink);
-        for (let j: usize = 0; j < TILE; j++) {
-          const p = scratch + (j << FEATURE_SHIFT) + lane;
-          const e = v128.and(exp(f32x4.sub(v128.load(p), m)), visible(low + lane, high + lane, <u32>(kt * TILE + j)));
+        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) {
+          const e = exp(f32x4.sub(v128.load(p), m));
           v128.store(p, e);
           sum = f32x4.add(sum, e);
         }
         v128.store(st + lane, m);
         v128.store(st + lane, sum, 64);
-        for (let p = out + lane, stop = p + (D << FEATURE_SHIFT); p < stop; p += 64) v128.store(p, f32x4.mul(v128.load(p), shrink));
       }
       combine(out, scratch, v + at, D);
     }
@@ -149,14 +182,13 @@ export function attentionBackwardQ(
     for (let kt = <usize>lowest16(low) / TILE, stop = <usize>highest16(high) / TILE; kt <= stop; kt++) {
       const keys = (kt * kvHeads + kvHead) * D << FEATURE_SHIFT;
       products(scratch, q + at, k + keys, D, scaling);
+      hide(scratch, low, high, kt);
       products(dP, dO + at, v + keys, D, 1);
       for (let lane: usize = 0; lane < 64; lane += 16) {
         const m = v128.load(st + lane), inverse = f32x4.mul(vs, v128.load(st + lane, 64));
         const mean = v128.load(delta + (unit << FEATURE_SHIFT) + lane);
-        for (let j: usize = 0; j < TILE; j++) {
-          const p = scratch + (j << FEATURE_SHIFT) + lane;
-          const e = v128.and(exp(f32x4.sub(v128.load(p), m)), visible(low + lane, high + lane, <u32>(kt * TILE + j)));
-          const d = f32x4.sub(v128.load(dP + (j << FEATURE_SHIFT) + lane), mean);
+        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) {
+          const e = exp(f32x4.sub(v128.load(p), m)), d = f32x4.sub(v128.load(p, 1024), mean);
           v128.store(p, f32x4.mul(f32x4.mul(e, inverse), d));
         }
       }
@@ -174,7 +206,7 @@ export function attentionBackwardKV(
   dk: usize, dv: usize, dO: usize, stats: usize, delta: usize, q: usize, k: usize, v: usize, first: usize, last: usize,
   heads: usize, kvHeads: usize, D: usize, scaling: f32, tiles: usize, scratch: usize, begin: usize, end: usize,
 ): void {
-  const group = heads / kvHeads, dS = scratch + 1024;
+  const group = heads / kvHeads, dS = scratch + 1024, vs = f32x4.splat(scaling);
   for (let unit = begin; unit < end; unit++) {
     const kt = unit / kvHeads, kvHead = unit % kvHeads, at = unit * D << FEATURE_SHIFT;
     memory.fill(dk + at, 0, D << FEATURE_SHIFT);
@@ -184,19 +216,15 @@ export function attentionBackwardKV(
       for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
         const query = t * heads + head, queries = query * D << FEATURE_SHIFT;
         products(scratch, k + at, q + queries, D, scaling);
+        hideKeys(scratch, first + (t << FEATURE_SHIFT), last + (t << FEATURE_SHIFT), kt);
         products(dS, v + at, dO + queries, D, 1);
         for (let j: usize = 0; j < TILE; j++) {
-          const token = (t * TILE + j) << 2;
-          const low = i32x4.splat(load<u32>(first + token)), high = i32x4.splat(load<u32>(last + token));
           const m = splatAt(stats + (query << 7) + (j << 2)), inverse = splatAt(stats + (query << 7) + (j << 2) + 64);
           const mean = splatAt(delta + (query << FEATURE_SHIFT) + (j << 2));
-          for (let lane: usize = 0; lane < 64; lane += 16) {
-            const p = scratch + (j << FEATURE_SHIFT) + lane, d = dS + (j << FEATURE_SHIFT) + lane;
-            const slot = i32x4.add(i32x4.splat(<i32>(kt * TILE + (lane >> 2))), i32x4(0, 1, 2, 3));
-            const seen = v128.and(i32x4.le_s(low, slot), i32x4.le_s(slot, high));
-            const e = f32x4.mul(v128.and(exp(f32x4.sub(v128.load(p), m)), seen), inverse);
+          for (let p = scratch + (j << FEATURE_SHIFT), stop = p + 64; p < stop; p += 16) {
+            const e = f32x4.mul(exp(f32x4.sub(v128.load(p), m)), inverse);
             v128.store(p, e);
-            v128.store(d, f32x4.mul(f32x4.mul(e, f32x4.splat(scaling)), f32x4.sub(v128.load(d), mean)));
+            v128.store(p, f32x4.mul(f32x4.mul(e, vs), f32x4.sub(v128.load(p, 1024), mean)), 1024);
           }
         }
         combine(dv + at, scratch, dO + queries, D);

@@ -13,7 +13,8 @@ export function crossEntropy(loss: usize, logits: usize, labels: usize, V: usize
     for (let lane: usize = 0; lane < 64; lane += 16) {
       const z = logits + ((t * V) << FEATURE_SHIFT) + lane, at = (t << FEATURE_SHIFT) + lane;
       const m = highest(z, V);
-      loseTile(loss + at, z, labels + at, m, expSum(z, m, V));
+      loseTile(loss + at, z, labels + at, m);
+      addLog(loss + at, labels + at, expSum(z, m, V));
     }
   }
 }
@@ -23,13 +24,21 @@ export function crossEntropyBackward(loss: usize, logits: usize, labels: usize, 
   for (let t = begin; t < end; t++) {
     for (let lane: usize = 0; lane < 64; lane += 16) {
       const z = logits + ((t * V) << FEATURE_SHIFT) + lane, at = (t << FEATURE_SHIFT) + lane;
-      const m = highest(z, V), s = expSum(z, m, V);
-      loseTile(loss + at, z, labels + at, m, s);
+      const m = highest(z, V);
+      // The labels' logits are read before their exponentials take their place.
+      loseTile(loss + at, z, labels + at, m);
+      let s = f32x4.splat(0);
+      for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) {
+        const e = exp(f32x4.sub(v128.load(p), m));
+        v128.store(p, e);
+        s = f32x4.add(s, e);
+      }
+      addLog(loss + at, labels + at, s);
       const label = v128.load(labels + at), step = splatAt(scale);
       const labelled = i32x4.ge_s(label, i32x4.splat(0));
       const factor = v128.and(f32x4.div(step, s), labelled);
       for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) {
-        v128.store(p, f32x4.mul(exp(f32x4.sub(v128.load(p), m)), factor));
+        v128.store(p, f32x4.mul(v128.load(p), factor));
       }
       for (let i: usize = 0; i < 16; i += 4) {
         const v = load<i32>(labels + at + i);
@@ -55,10 +64,17 @@ function expSum(z: usize, m: v128, V: usize): v128 {
   return s;
 }
 
-function loseTile(loss: usize, z: usize, labels: usize, m: v128, s: v128): void {
-  v128.store(loss, f32x4.add(m, log(s)));
+/** loss = m - z_label, 0 where there is no label. */
+function loseTile(loss: usize, z: usize, labels: usize, m: v128): void {
+  v128.store(loss, m);
   for (let i: usize = 0; i < 16; i += 4) {
     const v = load<i32>(labels + i);
     store<f32>(loss + i, v < 0 ? 0 : load<f32>(loss + i) - load<f32>(z + (<usize>v << FEATURE_SHIFT) + i));
   }
+}
+
+/** loss += log s where there is a label. */
+function addLog(loss: usize, labels: usize, s: v128): void {
+  const labelled = i32x4.ge_s(v128.load(labels), i32x4.splat(0));
+  v128.store(loss, f32x4.add(v128.load(loss), v128.and(log(s), labelled)));
 }

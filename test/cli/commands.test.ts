@@ -106,7 +106,7 @@ withShared('the commands, on stories260K', () => {
 
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u001b]/);
     expect(stdout).toMatch(/^lors on .*stories260K: [\d,]+ trainable parameters, (plain|relaxed) kernels, \d+ threads?$/m);
-    expect(stdout).toMatch(/^plan: [\d.]+ MB = .*activations/m);
+    expect(stdout).toMatch(/^plan: [\d.]+ MB resident, the arena in it: .*activations/m);
     expect(stdout).toMatch(/^step 2\/3 {2}loss \d+\.\d{4} .* tokens\/s .* left {2}peak [\d.]+ MB$/m);
     expect(stdout).toMatch(/^done: 3 steps in \d+s, peak [\d.]+ MB; results in .*plain$/m);
     const table = await lors(['inspect', '--model', STORIES]);
