@@ -38,25 +38,47 @@ export function gemm(
   }
 }
 
-/** Four rows by eight tokens over n inputs; only `rows` of the rows are there to be written. */
+/**
+ * Four rows by eight tokens over n inputs, n > 0; only `rows` of the rows are there to be written. Two inputs a turn, with a
+ * way out between them: V8 looks for interrupts once a turn, and Node 20 takes all loads of a piece of code without a
+ * branch to its front, which for two inputs at once would be more than there are registers.
+ */
 function forwardPanel(y: usize, x: usize, w: usize, n: usize, rows: usize): void {
   const y1 = rows > 1 ? y + 64 : y, y2 = rows > 2 ? y + 128 : y, y3 = rows > 3 ? y + 192 : y;
   let a0 = v128.load(y), a1 = v128.load(y, 16), b0 = v128.load(y1), b1 = v128.load(y1, 16);
   let c0 = v128.load(y2), c1 = v128.load(y2, 16), d0 = v128.load(y3), d1 = v128.load(y3, 16);
-  for (const last = w + (n << 4); w < last; w += 16, x += 64) {
-    const x0 = v128.load(x), x1 = v128.load(x, 16);
-    let s = splatAt(w);
+  for (;;) {
+    let x0 = v128.load(x), x1 = v128.load(x, 16);
+    let s = v128.load32_splat(w);
     a0 = madd(s, x0, a0);
     a1 = madd(s, x1, a1);
-    s = splatAt(w + 4);
+    s = v128.load32_splat(w, 4);
     b0 = madd(s, x0, b0);
     b1 = madd(s, x1, b1);
-    s = splatAt(w + 8);
+    s = v128.load32_splat(w, 8);
     c0 = madd(s, x0, c0);
     c1 = madd(s, x1, c1);
-    s = splatAt(w + 12);
+    s = v128.load32_splat(w, 12);
     d0 = madd(s, x0, d0);
     d1 = madd(s, x1, d1);
+    if (n == 1) break;
+    x0 = v128.load(x, 64), x1 = v128.load(x, 80);
+    s = v128.load32_splat(w, 16);
+    a0 = madd(s, x0, a0);
+    a1 = madd(s, x1, a1);
+    s = v128.load32_splat(w, 20);
+    b0 = madd(s, x0, b0);
+    b1 = madd(s, x1, b1);
+    s = v128.load32_splat(w, 24);
+    c0 = madd(s, x0, c0);
+    c1 = madd(s, x1, c1);
+    s = v128.load32_splat(w, 28);
+    d0 = madd(s, x0, d0);
+    d1 = madd(s, x1, d1);
+    x += 128;
+    w += 32;
+    n -= 2;
+    if (n == 0) break;
   }
   v128.store(y, a0);
   v128.store(y, a1, 16);
@@ -86,14 +108,94 @@ export function gemmT(
       const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
       for (let k: usize = 0; k < K; k += 4) {
         const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
-        backwardInputs(o, d, wk, K << 4, rows, min(<usize>4, K - k));
-        backwardInputs(o + 32, d + 32, wk, K << 4, rows, min(<usize>4, K - k));
+        if (k + 4 <= K) {
+          backwardPanels(o, d, wk, K << 4, rows);
+          backwardPanels(o + 32, d + 32, wk, K << 4, rows);
+        } else {
+          backwardInputs(o, d, wk, K << 4, rows, K - k);
+          backwardInputs(o + 32, d + 32, wk, K << 4, rows, K - k);
+        }
       }
     }
   }
 }
 
-/** Four inputs by eight tokens over `rows` rows; only `inputs` of the inputs are there. */
+/** Four inputs by eight tokens over `rows` rows. A panel of four rows a turn, with a way out between them as in forwardPanel. */
+function backwardPanels(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
+  let a0 = v128.load(dx), a1 = v128.load(dx, 16), b0 = v128.load(dx, 64), b1 = v128.load(dx, 80);
+  let c0 = v128.load(dx, 128), c1 = v128.load(dx, 144), d0 = v128.load(dx, 192), d1 = v128.load(dx, 208);
+  for (;;) {
+    let y0 = v128.load(dy), y1 = v128.load(dy, 16);
+    let s = v128.load32_splat(w);
+    a0 = madd(s, y0, a0);
+    a1 = madd(s, y1, a1);
+    s = v128.load32_splat(w, 16);
+    b0 = madd(s, y0, b0);
+    b1 = madd(s, y1, b1);
+    s = v128.load32_splat(w, 32);
+    c0 = madd(s, y0, c0);
+    c1 = madd(s, y1, c1);
+    s = v128.load32_splat(w, 48);
+    d0 = madd(s, y0, d0);
+    d1 = madd(s, y1, d1);
+    if (rows == 1) break;
+    y0 = v128.load(dy, 64), y1 = v128.load(dy, 80);
+    s = v128.load32_splat(w, 4);
+    a0 = madd(s, y0, a0);
+    a1 = madd(s, y1, a1);
+    s = v128.load32_splat(w, 20);
+    b0 = madd(s, y0, b0);
+    b1 = madd(s, y1, b1);
+    s = v128.load32_splat(w, 36);
+    c0 = madd(s, y0, c0);
+    c1 = madd(s, y1, c1);
+    s = v128.load32_splat(w, 52);
+    d0 = madd(s, y0, d0);
+    d1 = madd(s, y1, d1);
+    if (rows == 2) break;
+    y0 = v128.load(dy, 128), y1 = v128.load(dy, 144);
+    s = v128.load32_splat(w, 8);
+    a0 = madd(s, y0, a0);
+    a1 = madd(s, y1, a1);
+    s = v128.load32_splat(w, 24);
+    b0 = madd(s, y0, b0);
+    b1 = madd(s, y1, b1);
+    s = v128.load32_splat(w, 40);
+    c0 = madd(s, y0, c0);
+    c1 = madd(s, y1, c1);
+    s = v128.load32_splat(w, 56);
+    d0 = madd(s, y0, d0);
+    d1 = madd(s, y1, d1);
+    if (rows == 3) break;
+    y0 = v128.load(dy, 192), y1 = v128.load(dy, 208);
+    s = v128.load32_splat(w, 12);
+    a0 = madd(s, y0, a0);
+    a1 = madd(s, y1, a1);
+    s = v128.load32_splat(w, 28);
+    b0 = madd(s, y0, b0);
+    b1 = madd(s, y1, b1);
+    s = v128.load32_splat(w, 44);
+    c0 = madd(s, y0, c0);
+    c1 = madd(s, y1, c1);
+    s = v128.load32_splat(w, 60);
+    d0 = madd(s, y0, d0);
+    d1 = madd(s, y1, d1);
+    rows -= 4;
+    if (rows == 0) break;
+    dy += 256;
+    w += stride;
+  }
+  v128.store(dx, a0);
+  v128.store(dx, a1, 16);
+  v128.store(dx, b0, 64);
+  v128.store(dx, b1, 80);
+  v128.store(dx, c0, 128);
+  v128.store(dx, c1, 144);
+  v128.store(dx, d0, 192);
+  v128.store(dx, d1, 208);
+}
+
+/** The same for the last inputs of a matrix, of which only `inputs` are there. */
 function backwardInputs(dx: usize, dy: usize, w: usize, stride: usize, rows: usize, inputs: usize): void {
   // A missing input repeats the first one: it is computed again and not written.
   const k1: usize = inputs > 1 ? 16 : 0, k2: usize = inputs > 2 ? 32 : 0, k3: usize = inputs > 3 ? 48 : 0;
