@@ -1,25 +1,27 @@
 /** The interpreter: every worker walks the same steps, each on its own share of a step's units. */
 import type { Kernels } from '../kernels/table.ts';
-import { SCRATCH_BYTES } from '../kernels/table.ts';
 import type { StageStep, Step } from '../program/encode.ts';
 import type { Counts } from '../program/program.ts';
 import { unitsIn } from '../program/program.ts';
 
-/** Who walks: worker `me` of `workers`, with the address of all workers' scratch. */
+/** One of those who walk. */
 export interface Walker {
-  readonly me: number;
-  readonly workers: number;
+  /** The address of its own scratch. */
   readonly scratch: number;
+  /**
+   * Calls `take` for each run of units that this walker is to do. Every unit goes to exactly one walker, and an output
+   * belongs to one unit, so that results do not depend on who takes what.
+   */
+  readonly share: (units: number, take: (begin: number, end: number) => void) => void;
   /** Waits until every worker has finished step `i`. */
   readonly barrier: (i: number) => void;
   /** Begins a fetch, or waits for one. */
   readonly stage: (step: StageStep) => void;
 }
 
-/** Runs steps. Units are shared out in contiguous runs, so that who owns an output depends on nothing else. */
+/** Runs steps. */
 export function run(steps: readonly Step[], kernels: Kernels, counts: Counts, walker: Walker): void {
-  const { me, workers, barrier } = walker;
-  const scratch = walker.scratch + me * SCRATCH_BYTES;
+  const { scratch, share, barrier } = walker;
   for (let i = 0; i < steps.length; i++) {
     const step = steps[i]!;
     if ('stage' in step) {
@@ -27,16 +29,14 @@ export function run(steps: readonly Step[], kernels: Kernels, counts: Counts, wa
       continue;
     }
     const units = unitsIn(step.units, counts);
-    const begin = Math.floor((units * me) / workers);
-    const end = Math.floor((units * (me + 1)) / workers);
-    if (begin < end) {
+    if (units > 0) {
       const args = step.args.slice();
       for (const { position, value } of step.late) {
         args[position] = value === 'tokens' ? counts.tokens : value === 'scratch' ? scratch : unitsIn(value, counts);
       }
       // Kernels differ in how many numbers they take; the encoder has matched them to the signatures.
       const kernel: (...args: number[]) => void = kernels[step.kernel];
-      kernel(...args, begin, end);
+      share(units, (begin, end) => kernel(...args, begin, end));
     }
     barrier(i);
   }

@@ -144,8 +144,11 @@ export abstract class Session {
   }
 }
 
-/** One worker that waits for nobody. */
-export const ALONE = { me: 0, workers: 1, barrier: (): void => undefined } as const;
+/** A walker that does everything and waits for nobody. */
+export const ALONE = {
+  share: (units: number, take: (begin: number, end: number) => void): void => take(0, units),
+  barrier: (): void => undefined,
+} as const;
 
 /** What a plan is made of, in words. */
 export function describe(layout: Layout): string {

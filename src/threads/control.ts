@@ -13,6 +13,8 @@ const COUNTS = EPOCH + 2;
 /** Workers that have come to the barrier, and how often all have. */
 const ARRIVED = LINE;
 const GENERATION = 2 * LINE;
+/** The first unit of the step that nobody has taken. */
+const NEXT = ARRIVED + 1;
 /** 0, or 1 + the worker that failed; HOST where the host calls everything off. */
 export const FAULT = 3 * LINE;
 /** Fetches that have arrived in this run. */
@@ -62,6 +64,23 @@ export function callOff(control: Int32Array, fault: number): void {
   for (const word of [EPOCH, GENERATION, STAGED]) Atomics.notify(control, word);
 }
 
+/**
+ * Shares out the units of a step: each worker comes for more when it is done, for half of its share of what is left, so that
+ * all end together, whatever a unit costs and however busy the cores are. `meet` begins the next step.
+ */
+export function share(control: Int32Array, workers: number, units: number, take: (begin: number, end: number) => void): void {
+  if (workers === 1) {
+    take(0, units);
+    return;
+  }
+  for (;;) {
+    const begin = Atomics.load(control, NEXT);
+    if (begin >= units) return;
+    const end = begin + Math.ceil((units - begin) / (2 * workers));
+    if (Atomics.compareExchange(control, NEXT, begin, end) === begin) take(begin, end);
+  }
+}
+
 /** Waits until all workers have come here. */
 export function meet(control: Int32Array, workers: number): void {
   if (workers === 1) return;
@@ -71,6 +90,7 @@ export function meet(control: Int32Array, workers: number): void {
     return;
   }
   Atomics.store(control, ARRIVED, 0);
+  Atomics.store(control, NEXT, 0);
   Atomics.store(control, GENERATION, (generation + 1) | 0);
   Atomics.notify(control, GENERATION);
 }

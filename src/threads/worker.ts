@@ -1,8 +1,10 @@
 /** What a worker thread does for the life of a session: waits for a command, walks a program, says when it is done. */
 import type { MessagePort } from 'node:worker_threads';
 import { instantiateKernels } from '../kernels/load.ts';
+import { SCRATCH_BYTES } from '../kernels/table.ts';
 import type { StageStep, Step } from '../program/encode.ts';
-import { COMMAND, EPOCH, READY, STAGED, STOP, Stopped, callOff, countsOf, meet, stepOf, whileIs } from './control.ts';
+import { COMMAND, EPOCH, READY, STAGED, STOP, Stopped, callOff, countsOf, meet, share, stepOf, whileIs } from './control.ts';
+import type { Walker } from '../runtime/run.ts';
 import { run } from '../runtime/run.ts';
 
 export interface WorkerTask {
@@ -25,10 +27,9 @@ export default function work(task: WorkerTask): void {
   const { me, workers, control, port } = task;
   const kernels = instantiateKernels(task.module, task.memory);
   const at = stepOf(me);
-  const walker = {
-    me,
-    workers,
-    scratch: task.scratch,
+  const walker: Walker = {
+    scratch: task.scratch + me * SCRATCH_BYTES,
+    share: (units, take) => share(control, workers, units, take),
     barrier: (i: number): void => {
       meet(control, workers);
       Atomics.store(control, at, i + 1);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createMemory, instantiateKernels } from '../../src/kernels/load.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import type { Flavour } from '../../src/kernels/table.ts';
+import { SCRATCH_BYTES } from '../../src/kernels/table.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { Training } from '../../src/models/llama.ts';
 import { encode } from '../../src/program/encode.ts';
@@ -35,14 +36,14 @@ function step(training: Training, flavour: Flavour, workers: readonly number[]):
     new Uint32Array(memory.buffer, offset, value.bytes >> 2).set(session.words(value));
   }
   for (const one of encode(program, layout).steps) {
-    for (const me of workers)
-      run([one], kernels, counts, {
-        me,
-        workers: workers.length,
-        scratch: layout.scratch,
-        barrier: () => undefined,
-        stage: () => undefined,
-      });
+    for (const me of workers) {
+      const share = (units: number, take: (begin: number, end: number) => void): void => {
+        const [begin, end] = [Math.floor((units * me) / workers.length), Math.floor((units * (me + 1)) / workers.length)];
+        if (begin < end) take(begin, end);
+      };
+      const scratch = layout.scratch + me * SCRATCH_BYTES;
+      run([one], kernels, counts, { share, scratch, barrier: () => undefined, stage: () => undefined });
+    }
   }
   const words = (value: (typeof compiled)['losses']): Uint32Array =>
     new Uint32Array(memory.buffer.slice(layout.offsets.get(value), layout.offsets.get(value)! + value.bytes));
