@@ -18,6 +18,12 @@ export const BF16: i32 = 2;
  */
 export const SCATTER_TO_TWO_TILES: bool = !ASC_FEATURE_RELAXED_SIMD;
 
+/**
+ * Whether loads come before stores, so that V8 can pair neighbouring vectors to wider ones: the wide build, whose arithmetic
+ * is the plain one's. The other builds are 4 to 6 % faster with loads and stores in turn.
+ */
+export const LOADS_FIRST: bool = isDefined(WIDE);
+
 /** a * b + c: one rounding where the build has relaxed SIMD on fused hardware, two otherwise. */
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {

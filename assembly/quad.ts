@@ -15,7 +15,7 @@
 //   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
 //
 // Work splits by tiles (spmm, spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output sums it alone.
-import { FEATURE_SHIFT, madd, splatAt, start } from './lanes';
+import { FEATURE_SHIFT, LOADS_FIRST, madd, splatAt, start } from './lanes';
 
 /** Rows of a block, as a shift (at most 12: a base has four bits): the block's 32 KiB of one tile of y stay in the first-level cache. */
 export const BLOCK_SHIFT: usize = 9;
@@ -143,10 +143,18 @@ function forward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
   for (; i < last; i++, v += 4) {
     p += stepAt(i);
     const w = splatAt(v);
-    v128.store(p, madd(w, a0, v128.load(p)));
-    v128.store(p, madd(w, a1, v128.load(p, 16)), 16);
-    v128.store(p, madd(w, a2, v128.load(p, 32)), 32);
-    v128.store(p, madd(w, a3, v128.load(p, 48)), 48);
+    if (LOADS_FIRST) {
+      const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
+      v128.store(p, madd(w, a0, y0));
+      v128.store(p, madd(w, a1, y1), 16);
+      v128.store(p, madd(w, a2, y2), 32);
+      v128.store(p, madd(w, a3, y3), 48);
+    } else {
+      v128.store(p, madd(w, a0, v128.load(p)));
+      v128.store(p, madd(w, a1, v128.load(p, 16)), 16);
+      v128.store(p, madd(w, a2, v128.load(p, 32)), 32);
+      v128.store(p, madd(w, a3, v128.load(p, 48)), 48);
+    }
   }
   return v;
 }
@@ -157,10 +165,18 @@ function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize)
   for (; i < last; i++, v += 8) {
     p += stepAt(i);
     const w = splatAt(v), u = splatAt(v + 4);
-    v128.store(p, madd(u, b0, madd(w, a0, v128.load(p))));
-    v128.store(p, madd(u, b1, madd(w, a1, v128.load(p, 16))), 16);
-    v128.store(p, madd(u, b2, madd(w, a2, v128.load(p, 32))), 32);
-    v128.store(p, madd(u, b3, madd(w, a3, v128.load(p, 48))), 48);
+    if (LOADS_FIRST) {
+      const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
+      v128.store(p, madd(u, b0, madd(w, a0, y0)));
+      v128.store(p, madd(u, b1, madd(w, a1, y1)), 16);
+      v128.store(p, madd(u, b2, madd(w, a2, y2)), 32);
+      v128.store(p, madd(u, b3, madd(w, a3, y3)), 48);
+    } else {
+      v128.store(p, madd(u, b0, madd(w, a0, v128.load(p))));
+      v128.store(p, madd(u, b1, madd(w, a1, v128.load(p, 16))), 16);
+      v128.store(p, madd(u, b2, madd(w, a2, v128.load(p, 32))), 32);
+      v128.store(p, madd(u, b3, madd(w, a3, v128.load(p, 48))), 48);
+    }
   }
   return v;
 }

@@ -2,10 +2,10 @@
 //
 //   npm run bench:step -- [--shape 135m] [--tokens 512] [--pattern 2:4] [--dtype F32] [--rank 16] [--steps 5]
 //                         [--flavour auto|plain|relaxed] [--threads 1] [--recompute none|block|auto] [--weights arena|memory|file]
-//                         [--memory BYTES] [--python python3] [--no-torch] [--json FILE]
+//                         [--memory BYTES] [--python python3] [--torch-mask float|bool] [--no-torch] [--json FILE]
 //
 // Where the python has torch, the same step runs there in eager PyTorch (bench/step.py), one thread each, the two in turn.
-// Compare the ratio: machines are shared, and both suffer alike.
+// Compare the ratio: machines are shared, and both suffer alike. PyTorch computes in f32 whatever --dtype says.
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -36,6 +36,7 @@ const { values: options } = parseArgs({
     weights: { type: 'string', default: 'arena' },
     memory: { type: 'string' },
     python: { type: 'string', default: 'python3' },
+    'torch-mask': { type: 'string', default: 'float' },
     'no-torch': { type: 'boolean', default: false },
     json: { type: 'string' },
   },
@@ -60,12 +61,17 @@ async function torchSteps() {
   }
   const env = { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
   const script = fileURLToPath(new URL('step.py', import.meta.url));
-  const child = spawn(options.python, [script, shapeFile, options.tokens, options.rank], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  const args = [script, shapeFile, options.tokens, options.rank, options.pattern, options['torch-mask']];
+  const child = spawn(options.python, args, { env, stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const line = async () => String((await lines.next()).value ?? '').split(' ');
+  const line = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`PyTorch ended before it answered (exit code ${child.exitCode ?? 'none'}): is there memory for it?`);
+    return String(value).split(' ');
+  };
   const [, version] = await line();
   const ask = (/** @type {string} */ what) => {
-    child.stdin.write(`${what}\n`);
+    if (child.exitCode === null) child.stdin.write(`${what}\n`);
     return line();
   };
   return {

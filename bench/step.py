@@ -3,11 +3,11 @@
     step    one step; answers `SECONDS LOSS`
     peak    answers the highest resident set so far, in bytes
 
-The model is a Llama with random weights, f32, all seven projections 2:4 with a frozen mask and rank-r factors, tied head,
-AdamW. The LoRS linear is the authors' (hyx1999/LoRS): a custom autograd function that merges W + s B A, multiplies by the
-mask, saves only x and the factors, merges again in the backward pass, and takes the factors' gradients by the reordered
-products. Choices, each the faster of what was tried on eager CPU PyTorch 1.13: the merge is `addmm` (one pass) and `mul_`
-in place; the mask is f32 (a bool mask is converted in every product); attention is matmul with an additive mask.
+The model is a Llama with random weights, f32, all seven projections with a frozen mask and rank-r factors, clipping and AdamW.
+The LoRS linear is the authors' (hyx1999/LoRS): a custom autograd function that merges W + s B A, multiplies by the mask,
+saves only x and the factors, merges again in the backward pass, and takes the factors' gradients by the reordered products.
+The merge is `addmm` (one pass) and `mul_` in place. The mask is f32 unless the last argument says `bool`: that takes a
+quarter of its memory.
 """
 
 import json
@@ -39,13 +39,17 @@ class LoRS(torch.autograd.Function):
 
 
 class Linear:
-    def __init__(self, rows, cols, rank, parameters):
-        generator = torch.randn(rows * cols // 4, 4)
-        kept = generator.abs().topk(2, dim=1).indices
-        self.mask = torch.zeros(rows * cols // 4, 4).scatter_(1, kept, 1.0).view(rows, cols)
+    def __init__(self, rows, cols, rank, pattern, mask, parameters):
+        if pattern == "2:4":
+            kept = torch.rand(rows * cols // 4, 4).topk(2, dim=1).indices
+            self.mask = torch.zeros(rows * cols // 4, 4).scatter_(1, kept, 1.0).view(rows, cols)
+        else:
+            self.mask = (torch.rand(rows, cols) < (1.0 if pattern == "dense" else float(pattern))).float()
         self.weight = (torch.randn(rows, cols) * (0.5 / cols**0.5)).mul_(self.mask)
         self.up = torch.zeros(rows, rank, requires_grad=True)
         self.down = ((torch.rand(rank, cols) - 0.5) * (2 / cols**0.5)).requires_grad_()
+        if mask == "bool":
+            self.mask = self.mask.bool()
         parameters += [self.up, self.down]
 
     def __call__(self, x):
@@ -63,12 +67,12 @@ def rotate(x, cos, sin):
 
 
 class Llama:
-    def __init__(self, config, tokens, rank):
+    def __init__(self, config, tokens, rank, pattern, mask):
         h, f = config["hidden_size"], config["intermediate_size"]
         self.heads, self.kv = config["num_attention_heads"], config["num_key_value_heads"]
         self.d, self.eps = h // self.heads, config["rms_norm_eps"]
         self.parameters = []
-        make = lambda rows, cols: Linear(rows, cols, rank, self.parameters)
+        make = lambda rows, cols: Linear(rows, cols, rank, pattern, mask, self.parameters)
         kv = self.kv * self.d
         self.blocks = [
             dict(q=make(h, h), k=make(kv, h), v=make(kv, h), o=make(h, h), gate=make(f, h), up=make(f, h), down=make(h, f),
@@ -104,11 +108,11 @@ class Llama:
 
 
 def main():
-    config, tokens, rank = json.load(open(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
+    config, tokens, rank, pattern, mask = json.load(open(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = Llama(config, tokens, rank)
-    optimizer = torch.optim.AdamW(model.parameters, lr=1e-4)
+    model = Llama(config, tokens, rank, pattern, mask)
+    optimizer = torch.optim.AdamW(model.parameters, lr=1e-4, weight_decay=0.0)
     ids = torch.randint(0, config["vocab_size"], (tokens + 1,))
     print("ready", torch.__version__, flush=True)
     for line in sys.stdin:
@@ -119,6 +123,7 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         loss = model.loss(ids)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters, 1.0)
         optimizer.step()
         print(time.perf_counter() - began, loss.item(), flush=True)
 

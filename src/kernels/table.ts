@@ -14,5 +14,8 @@ export const SCRATCH_BYTES = 2048;
 /** Element types as kernels take them. */
 export const DTYPE_CODE = { F32: 0, F16: 1, BF16: 2 } as const;
 
-/** The two arithmetic flavours: multiply then add, or relaxed_madd (fused where the hardware is). */
-export type Flavour = 'plain' | 'relaxed';
+/**
+ * Multiply then add, or relaxed_madd (fused where the hardware is); wide is plain arithmetic that V8 widens to 256 bits, on
+ * request only (io/wideModule.ts).
+ */
+export type Flavour = 'plain' | 'relaxed' | 'wide';

@@ -9,7 +9,11 @@ export const COMMON = {
     default: 'file',
     help: 'a .txt is one document, or one for each run of lines between blank ones',
   },
-  kernels: { kind: ['auto', 'plain', 'relaxed'], default: 'auto', help: 'SIMD flavour; auto takes the fastest that the host has' },
+  kernels: {
+    kind: ['auto', 'plain', 'relaxed', 'wide'],
+    default: 'auto',
+    help: 'SIMD flavour; auto takes the faster of plain and relaxed that the host has; wide lets V8 widen the plain ones to 256 bits (experimental)',
+  },
   threads: { kind: 'whole', least: 1, help: 'worker threads; the cores that there are when not given. Results do not depend on it' },
   weights: {
     kind: WEIGHT_PLACES,

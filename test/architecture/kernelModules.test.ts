@@ -75,7 +75,7 @@ function sectionsOf(path: URL): Section[] {
   return sections;
 }
 
-describe.each(['plain', 'relaxed', 'plain-shared', 'relaxed-shared'])('build/%s.wasm', (name) => {
+describe.each(['plain', 'relaxed', 'wide', 'plain-shared', 'relaxed-shared', 'wide-shared'])('build/%s.wasm', (name) => {
   const sections = sectionsOf(new URL(`../../build/${name}.wasm`, import.meta.url));
 
   test('is pure code: no data, no globals, no start, no table, no memory of its own', () => {

@@ -112,7 +112,7 @@ withShared('the commands, on stories260K', () => {
     const table = await lors(['inspect', '--model', STORIES]);
     expect(table.stdout).toMatch(/^model\.layers\.0\.self_attn\.q_proj +64 x 64 +F32 +dense +100\.00 % +16\.4 kB +16\.4 kB$/m);
     expect((await lors(['eval', ...base()])).stdout).toMatch(
-      /^perplexity \d+\.\d{4} {2}loss \d+\.\d{6} {2}tokens \d+ {2}\((plain|relaxed) kernels\)\n$/,
+      /^perplexity \d+\.\d{4} {2}loss \d+\.\d{6} {2}tokens \d+ {2}\((plain|relaxed) kernels, \d+ threads?\)\n$/,
     );
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { WorkerError } from '../../src/core/errors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
+import type { Flavour } from '../../src/kernels/table.ts';
 import type { Training } from '../../src/models/llama.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
@@ -16,7 +17,7 @@ import { eachFlavour } from '../kernels/harness.ts';
 const sessions: PooledSession[] = [];
 afterEach(() => Promise.all(sessions.splice(0).map((session) => session.close())));
 
-function pooled(programs: readonly Program[], threads: number, flavour: 'plain' | 'relaxed' = 'plain'): PooledSession {
+function pooled(programs: readonly Program[], threads: number, flavour: Flavour = 'plain'): PooledSession {
   const session = new PooledSession(programs, { module: kernelModule(flavour, true).module, threads });
   sessions.push(session);
   return session;

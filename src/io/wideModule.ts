@@ -1,0 +1,100 @@
+/**
+ * The wide kernels: the plain ones, compiled so that V8 pairs neighbouring 128-bit operations to 256-bit ones (its flag
+ * --experimental-wasm-revectorize). Experimental in V8, so only on request, and only after they have given the bits of the plain
+ * ones on a training step of every weight format.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { Random } from '../core/random.ts';
+import { UnsupportedError, explain } from '../core/errors.ts';
+import { LocalSession } from '../runtime/local.ts';
+import { Arena } from '../runtime/arena.ts';
+import { CompiledLlama } from '../models/llama.ts';
+import { writeBatch } from '../models/batch.ts';
+import { parseConfig } from '../models/config.ts';
+import { initializeModel } from '../models/init.ts';
+import type { LlamaModel } from '../models/model.ts';
+import { pack, unpack } from '../sparse/pack.ts';
+import type { PackedWeight } from '../sparse/weight.ts';
+
+/** The first V8 that has the flag is that of Node 22. */
+const FIRST_V8 = 12;
+
+/** Compiles the bytes of the wide kernels. Throws UnsupportedError where this host cannot run them, or gives other results. */
+export function compileWide(bytes: Uint8Array<ArrayBuffer>, plain: WebAssembly.Module, shared: boolean): WebAssembly.Module {
+  const v8 = Number.parseInt(process.versions.v8 ?? '0');
+  if (!(v8 >= FIRST_V8)) {
+    throw new UnsupportedError(explain('--kernels wide', `V8 ${FIRST_V8} or later (Node 22)`, `V8 ${process.versions.v8 ?? 'none'}`));
+  }
+  // The plain kernels run first: what is compiled for them by now is not wide.
+  const want = stepBits(plain, shared);
+  setFlagsFromString('--experimental-wasm-revectorize');
+  // The optimizing compiler at once: what is checked is then what runs.
+  setFlagsFromString('--no-liftoff');
+  setFlagsFromString('--no-wasm-lazy-compilation');
+  try {
+    const module = new WebAssembly.Module(bytes);
+    const got = stepBits(module, shared);
+    if (got.some((word, i) => word !== want[i])) {
+      throw new UnsupportedError(
+        explain(
+          '--kernels wide',
+          'the bits of the plain kernels in a training step',
+          'others',
+          'This V8 widens them wrongly: use --kernels auto.',
+        ),
+      );
+    }
+    return module;
+  } finally {
+    setFlagsFromString('--liftoff');
+    setFlagsFromString('--wasm-lazy-compilation');
+  }
+}
+
+/** Losses and gradients of a step of a small Llama whose weights have every format. */
+function stepBits(module: WebAssembly.Module, shared: boolean): Uint32Array {
+  const model = everyFormat();
+  const compiled = new CompiledLlama(model, { tiles: 3, positions: 48, training: { method: 'full' } });
+  const session = new LocalSession([compiled.train()], { module, arena: new Arena(shared) });
+  const random = new Random(3);
+  const ids = Int32Array.from({ length: 44 }, () => random.below(model.config.vocabSize));
+  const counts = writeBatch(session, compiled.inputs, [{ ids }], model.config.vocabSize);
+  session.floats(compiled.inputs.lossScale)[0] = 1 / counts.labelled;
+  session.run('train', counts);
+  const parts = [compiled.losses, ...compiled.store.runs.map(({ gradients }) => gradients)].map((value) => session.words(value));
+  const bits = new Uint32Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bits.set(part, at);
+    at += part.length;
+  }
+  return bits;
+}
+
+function everyFormat(): LlamaModel {
+  const config = parseConfig(
+    {
+      model_type: 'llama',
+      hidden_size: 64,
+      intermediate_size: 172,
+      num_hidden_layers: 4,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+      vocab_size: 96,
+      tie_word_embeddings: false,
+    },
+    'check',
+  );
+  const model = initializeModel(config, 1);
+  const random = new Random(2);
+  // A layer each: two of four, half, a tenth, and dense.
+  const masks = [(c: number, row: number) => ((c + row) & 3) < 2, () => random.uniform() < 0.5, () => random.uniform() < 0.1, () => true];
+  const linears = new Map<string, PackedWeight>();
+  for (const [name, weight] of model.linears) {
+    const mask = masks[Number(/layers\.(\d+)/.exec(name)?.[1] ?? 0)]!;
+    const { rows, cols } = weight;
+    const elements = unpack(weight, weight.values).map((v, i) => (mask(i % cols, Math.floor(i / cols)) ? v * 10 : 0));
+    linears.set(name, pack('F32', elements, rows, cols));
+  }
+  return { ...model, linears };
+}
