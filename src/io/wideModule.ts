@@ -21,9 +21,9 @@ const FIRST_V8 = 12;
 
 /** Compiles the bytes of the wide kernels. Throws UnsupportedError where this host cannot run them, or gives other results. */
 export function compileWide(bytes: Uint8Array<ArrayBuffer>, plain: WebAssembly.Module, shared: boolean): WebAssembly.Module {
-  const v8 = Number.parseInt(process.versions.v8 ?? '0');
+  const v8 = Number.parseInt(process.versions.v8);
   if (!(v8 >= FIRST_V8)) {
-    throw new UnsupportedError(explain('--kernels wide', `V8 ${FIRST_V8} or later (Node 22)`, `V8 ${process.versions.v8 ?? 'none'}`));
+    throw new UnsupportedError(explain('--kernels wide', `V8 ${FIRST_V8} or later (Node 22)`, `V8 ${process.versions.v8}`));
   }
   // The plain kernels run first: what is compiled for them by now is not wide.
   const want = stepBits(plain, shared);
