@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { fileHome, homeOf, stagedHome } from '../dist/io/homes.js';
 import { kernelModule } from '../dist/io/kernelModule.js';
 import { Arena } from '../dist/runtime/arena.js';
-import { residentBytes } from '../dist/tasks/host.js';
+import { arenaBudget, residentBytes } from '../dist/tasks/host.js';
 import { pooledSessions } from '../dist/threads/pool.js';
 import { initialFactors } from '../dist/train/initial.js';
 import { Trainer } from '../dist/train/trainer.js';
@@ -96,7 +96,7 @@ console.log(
   `${options.shape}, ${options.dtype}, ${options.pattern}, ${tokens} tokens, rank ${rank}; ${flavour} SIMD, ${threads} thread(s), ` +
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'unknown CPU'}; weights made in ${((performance.now() - began) / 1000).toFixed(1)} s`,
 );
-const others = (await residentBytes()) - arena.end;
+const memoryBytes = await arenaBudget(options.memory === undefined ? undefined : Number(options.memory), arena, threads);
 const trainer = new Trainer(model, {
   training: { method: 'lors', gradient: 'lors', scaling: 2, factors: initialFactors(model, PROJECTIONS, rank, 0) },
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
@@ -107,7 +107,7 @@ const trainer = new Trainer(model, {
     module,
     threads,
     arena,
-    memoryBytes: options.memory === undefined ? undefined : Number(options.memory) - others,
+    memoryBytes,
   }),
 });
 await trainer.ready();

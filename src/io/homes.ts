@@ -11,7 +11,7 @@ import { outputError } from './atomic.ts';
 import { collectGarbage } from './garbage.ts';
 
 /** What packing may leave behind before it is collected. */
-const GARBAGE_BYTES = 64e6;
+const GARBAGE_BYTES = 8e6;
 
 /** Everything in the arena: used in place. */
 export function homeOf(arena: Arena): WeightHome {

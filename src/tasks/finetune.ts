@@ -12,11 +12,10 @@ import { saveModel } from '../io/model.ts';
 import { longestInput, packRows, totalInput } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { Sessions } from '../runtime/session.ts';
-import { describe, megabytes } from '../runtime/session.ts';
+import { describe } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';
 import type { Host } from './host.ts';
-import { openHost, peakBytes, residentBytes } from './host.ts';
-import type { Arena } from '../runtime/arena.ts';
+import { arenaBudget, openHost, peakBytes, residentBytes } from './host.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
@@ -310,17 +309,3 @@ function formatsOf({ linears }: LlamaModel): Record<string, number> {
   }
   return formats;
 }
-
-/** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
-async function arenaBudget(memory: number | undefined, arena: Arena, threads: number): Promise<number | undefined> {
-  if (memory === undefined) return undefined;
-  const others = (await residentBytes()) - arena.end + threads * THREAD_BYTES + HOST_BYTES;
-  if (memory > others) return memory - others;
-  throw new MemoryBudgetError(
-    explain('--memory', `more than the ${megabytes(others)} that the process takes beside weights and training`, megabytes(memory)),
-  );
-}
-
-/** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of. */
-const THREAD_BYTES = 10e6;
-const HOST_BYTES = 20e6;

@@ -2,10 +2,12 @@
 import { availableParallelism } from 'node:os';
 import { collectGarbage } from '../io/garbage.ts';
 import { kernelModule } from '../io/kernelModule.ts';
+import { MemoryBudgetError, explain } from '../core/errors.ts';
 import type { Flavour } from '../kernels/table.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { pooledSessions } from '../threads/pool.ts';
 import type { Sessions } from '../runtime/session.ts';
+import { megabytes } from '../runtime/session.ts';
 
 export interface Host {
   readonly flavour: Flavour;
@@ -36,3 +38,17 @@ export async function residentBytes(): Promise<number> {
 export function peakBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
+
+/** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
+export async function arenaBudget(memory: number | undefined, arena: Arena, threads: number): Promise<number | undefined> {
+  if (memory === undefined) return undefined;
+  const others = (await residentBytes()) - arena.end + threads * THREAD_BYTES + HOST_BYTES;
+  if (memory > others) return memory - others;
+  throw new MemoryBudgetError(
+    explain('--memory', `more than the ${megabytes(others)} that the process takes beside weights and training`, megabytes(memory)),
+  );
+}
+
+/** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of. */
+const THREAD_BYTES = 10e6;
+const HOST_BYTES = 60e6;
