@@ -4,7 +4,7 @@
 //   S = scaling Q'K, masked to keys first[t] .. last[t];   P = softmax(S);   O = P V
 //   dV = P'dO;  dP = dO V';  delta = sum(dO O);  dS = P (dP - delta) scaling;  dQ = dS K;  dK = dS'Q
 //
-//   q, o, dq, dO  [tiles][heads * D][16]        k, v, dk, dv  [key tiles][kvHeads * D][16]
+//   q, o, dq, dO  [tiles][heads * D][16]        k, v, dk, dv  [key tiles][kvHeads * D][16]; D is even
 //   first, last   u32 a query: the slots of the first and the last key it may see, so that documents do not mix
 //   stats         [tiles][heads][2][16]: the running maximum and 1 / sum of exponentials, saved for the backward pass
 //   delta         [tiles][heads][16]
@@ -139,7 +139,7 @@ export function attention(
       for (let lane: usize = 0; lane < 64; lane += 16) {
         const old = v128.load(st + lane);
         let m = old;
-        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) m = f32x4.max(m, v128.load(p));
+        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) m = f32x4.pmax(m, v128.load(p));
         let sum = v128.load(st + lane, 64);
         if (v128.any_true(f32x4.ne(old, m))) {
           const shrink = exp(f32x4.sub(old, m));

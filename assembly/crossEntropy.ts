@@ -50,10 +50,11 @@ export function crossEntropyBackward(loss: usize, logits: usize, labels: usize, 
   }
 }
 
+/** A NaN is passed over here; its exponential makes the loss one. */
 @inline
 function highest(z: usize, V: usize): v128 {
   let m = v128.load(z);
-  for (let p = z + 64, last = z + (V << FEATURE_SHIFT); p < last; p += 64) m = f32x4.max(m, v128.load(p));
+  for (let p = z + 64, last = z + (V << FEATURE_SHIFT); p < last; p += 64) m = f32x4.pmax(m, v128.load(p));
   return m;
 }
 

@@ -72,7 +72,7 @@ export function attentionToken(
       s2 = v128.bitselect(f32x4.mul(s2, vs), low, see2);
       s3 = v128.bitselect(f32x4.mul(s3, vs), low, see3);
       const old = m;
-      m = highest(f32x4.max(m, f32x4.max(f32x4.max(s0, s1), f32x4.max(s2, s3))));
+      m = highest(f32x4.pmax(m, f32x4.pmax(f32x4.pmax(s0, s1), f32x4.pmax(s2, s3))));
       const shrink = exp(f32x4.sub(old, m));
       s0 = v128.and(exp(f32x4.sub(s0, m)), see0);
       s1 = v128.and(exp(f32x4.sub(s1, m)), see1);
@@ -104,8 +104,8 @@ function seen(key: usize, slot: usize): v128 {
 /** The highest lane, in all lanes. */
 @inline
 function highest(a: v128): v128 {
-  const b = f32x4.max(a, v128.shuffle<f32>(a, a, 2, 3, 0, 1));
-  return f32x4.max(b, v128.shuffle<f32>(b, b, 1, 0, 3, 2));
+  const b = f32x4.pmax(a, v128.shuffle<f32>(a, a, 2, 3, 0, 1));
+  return f32x4.pmax(b, v128.shuffle<f32>(b, b, 1, 0, 3, 2));
 }
 
 @inline

@@ -10,31 +10,34 @@ function ulps(got: number, want: number): number {
 
 /**
  * exp(x) as kernels compute it, bit for bit: the backward pass of attention given statistics of our own, maximum 0 and
- * 1 / sum = 1, for one query of one number, 1, whose dO is 1. Then dv of key j is 1 * exp(key j - 0).
+ * 1 / sum = 1, for one query whose one number that is not 0 is 1, as its dO is. Then dv of key j is 1 * exp(key j - 0).
  */
 function exponentials(x: Float32Array, flavour: Flavour): Float32Array {
   const heads = Math.ceil(x.length / 16);
-  const keys = new Float32Array(heads * 16);
-  keys.set(x);
-  const oneQuery = (): Float32Array => Float32Array.from({ length: heads * 16 }, (_, i) => (i % 16 ? 0 : 1));
+  // Heads have an even number of features: the second one of each is 0.
+  const D = 2;
+  const features = (first: (head: number, lane: number) => number): Float32Array =>
+    Float32Array.from({ length: heads * D * 16 }, (_, i) => (Math.floor(i / 16) % D ? 0 : first(Math.floor(i / (16 * D)), i % 16)));
+  const oneQuery = features((_, lane) => (lane ? 0 : 1));
   const call = new KernelCall('attentionBackwardKV', heads, {
-    dk: keys.length,
-    dv: keys.length,
-    dO: oneQuery(),
+    dk: heads * D * 16,
+    dv: heads * D * 16,
+    dO: oneQuery,
     stats: Float32Array.from({ length: heads * 32 }, (_, i) => (i % 32 < 16 ? 0 : 1)),
-    delta: new Float32Array(keys.length),
-    q: oneQuery(),
-    k: keys,
-    v: new Float32Array(keys.length),
+    delta: new Float32Array(heads * 16),
+    q: oneQuery.slice(),
+    k: features((head, lane) => x[head * 16 + lane] ?? 0),
+    v: new Float32Array(heads * D * 16),
     first: new Uint32Array(16),
     last: Uint32Array.from({ length: 16 }, (_, i) => (i ? 0 : 15)),
     heads,
     kvHeads: heads,
-    D: 1,
+    D,
     scaling: 1,
     tiles: 1,
   });
-  return (call.run(flavour).get('dv') as Float32Array).subarray(0, x.length);
+  const dv = call.run(flavour).get('dv') as Float32Array;
+  return x.map((_, i) => dv[Math.floor(i / 16) * D * 16 + (i % 16)]!);
 }
 
 /** log(n + e) as kernels compute it: the loss of n logits 0 and one of x, label 0, where e = exp(x), x <= 0. */
@@ -72,6 +75,10 @@ eachFlavour((flavour) => {
     const top = exponentials(Float32Array.of(88, 89, 1e30), flavour);
     expect(top[1]).toBe(top[0]);
     expect(top[2]).toBe(top[0]);
+  });
+
+  test('exp of NaN is NaN: what is not a number is not hidden', () => {
+    expect(exponentials(Float32Array.of(NaN), flavour)[0]).toBeNaN();
   });
 
   test.each([1, 2, 3, 7, 64, 1000])('log is at most 2 ULP off from %i to one more', (n) => {
