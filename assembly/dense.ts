@@ -11,7 +11,10 @@ import { FEATURE_SHIFT, dot, madd, splatAt, start, sums4, weightAt } from './lan
 const INPUTS: usize = 640;
 /** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
 const PANELS: usize = 128;
-/** Panels walked for one tile before the next tile comes: their weights, 640 KiB at most, stay in the second-level cache. */
+/**
+ * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 640 KiB at
+ * most, stay in the second-level cache.
+ */
 const TURN: usize = 64;
 
 /** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
@@ -104,16 +107,18 @@ export function gemmT(
   for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
   for (let p: usize = 0; p < panels; p += PANELS) {
     const rows = min(M - (p << 2), PANELS << 2);
-    for (let t = begin; t < end; t++) {
-      const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
-      for (let k: usize = 0; k < K; k += 4) {
-        const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
-        if (k + 4 <= K) {
-          backwardPanels(o, d, wk, K << 4, rows);
-          backwardPanels(o + 32, d + 32, wk, K << 4, rows);
-        } else {
-          backwardInputs(o, d, wk, K << 4, rows, K - k);
-          backwardInputs(o + 32, d + 32, wk, K << 4, rows, K - k);
+    for (let from: usize = 0; from < K; from += TURN << 2) {
+      for (let t = begin; t < end; t++) {
+        const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
+        for (let k = from, to = min(K, from + (TURN << 2)); k < to; k += 4) {
+          const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
+          if (k + 4 <= K) {
+            backwardPanels(o, d, wk, K << 4, rows);
+            backwardPanels(o + 32, d + 32, wk, K << 4, rows);
+          } else {
+            backwardInputs(o, d, wk, K << 4, rows, K - k);
+            backwardInputs(o + 32, d + 32, wk, K << 4, rows, K - k);
+          }
         }
       }
     }
