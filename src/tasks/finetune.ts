@@ -16,6 +16,7 @@ import { describe } from '../runtime/session.ts';
 import { BatchStream } from '../train/batches.ts';
 import type { Host } from './host.ts';
 import { arenaBudget, openHost, peakBytes, residentBytes } from './host.ts';
+import type { RunState } from './checkpoint.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
@@ -46,7 +47,7 @@ export interface FinetuneResult {
  *
  * Throws RangeError or TypeError for options, FormatError or UnsupportedError for input, MemoryBudgetError before the run
  * where the plan is too large, OutputError where nothing can be written, DivergenceError where the loss stops being a
- * number (the last checkpoint is kept).
+ * number, WorkerError where a thread fails or dies (the last checkpoint is kept).
  */
 export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: FinetuneHooks = {}): Promise<FinetuneResult> {
   const settings = resolveOptions(FINETUNE_OPTIONS, options);
@@ -90,7 +91,9 @@ class Run {
   readonly #tell: (event: TrainEvent) => void;
   readonly #log: string;
   /** Losses of the updates since the last report. */
-  #pending: number[] = [];
+  #pending: number[];
+  /** The checkpoint to go on from, until the run starts. */
+  #state: RunState | undefined;
   #saved: string | undefined;
 
   constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, sessions: Sessions, tell: (event: TrainEvent) => void) {
@@ -102,6 +105,12 @@ class Run {
     this.#host = host;
     this.#tell = tell;
     this.#log = join(settings.out, 'log.jsonl');
+    // Everything that can be refused is looked at before there are threads, which would have to be given back.
+    const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
+    this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
+    const steps = settings.iters ?? Math.max(1, Math.ceil((settings.epochs * this.#stream.batchesPerEpoch) / gradAccumulationSteps));
+    const { lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
+    this.#schedule = { kind, learningRate, minLearningRate, warmup, steps };
     const longest = Math.max(longestInput(prepared.train), longestInput(prepared.valid));
     this.#trainer = new Trainer(prepared.model, {
       training,
@@ -117,20 +126,15 @@ class Run {
       recompute: settings.recompute,
       sessions,
     });
-    const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
-    this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
-    if (state) {
-      this.#trainer.restore(state.trainer);
-      this.#pending = [...state.pendingLosses];
-    }
-    this.#firstStep = this.#trainer.step;
-    const steps = settings.iters ?? Math.max(1, Math.ceil((settings.epochs * this.#stream.batchesPerEpoch) / gradAccumulationSteps));
-    const { lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
-    this.#schedule = { kind, learningRate, minLearningRate, warmup, steps };
+    this.#state = state;
+    this.#pending = [...(state?.pendingLosses ?? [])];
+    this.#firstStep = state?.trainer.step ?? 0;
   }
 
-  /** Tells the plan: what is resident with all threads there, and what the first step will add. */
+  /** Goes on from the checkpoint, and tells the plan: what is resident with all threads there, and what the first step will add. */
   async start(): Promise<void> {
+    if (this.#state) this.#trainer.restore(this.#state.trainer);
+    this.#state = undefined;
     await this.#trainer.ready();
     this.#trimLog();
     const { model, train, valid, droppedRows } = this.#prepared;

@@ -134,6 +134,16 @@ withShared('the commands, on stories260K', () => {
     expect(fs.readdirSync(at('mine'))).toEqual(['notes.txt']);
   });
 
+  test('a run that is refused at the last moment ends the process too: no thread is left behind', async () => {
+    const args = ['finetune', ...base(), '--iters', '1', '--out', at('short')];
+    expect((await lors(args)).code).toBe(0);
+    const { code, stderr } = await lors([...args, '--rank', '8', '--resume', at('short')]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^lors: --resume .*: rank: expected 16 as in the interrupted run, got 8\.$/m) as string,
+    });
+  });
+
   describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
     test('ends a run after its step: exit code 130, a checkpoint, and --resume goes on to the same bytes', async () => {
       const args = (out: string): string[] => [
