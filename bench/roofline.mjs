@@ -4,7 +4,7 @@
 //
 // Other benches import measureLimits and put their figures beside it.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { probeFlavour } from '../dist/kernels/load.js';
 
@@ -13,7 +13,8 @@ const source = fileURLToPath(new URL('assembly/peak.ts', import.meta.url));
 
 /** The compiled module of bench/assembly/peak.ts. @param {'plain' | 'relaxed'} flavour */
 function peakModule(flavour) {
-  const out = `${root}build/bench-peak-${flavour}.wasm`;
+  const out = `${root}build/bench/peak-${flavour}.wasm`;
+  mkdirSync(`${root}build/bench`, { recursive: true });
   if (!existsSync(out) || statSync(out).mtimeMs < statSync(source).mtimeMs) {
     const args = [`${root}node_modules/assemblyscript/bin/asc.js`, source, '--outFile', out, '-O3', '--runtime', 'stub', '--noAssert'];
     args.push('--uncheckedBehavior', 'always', '--importMemory', '--maximumMemory', '65536', '--enable', 'simd');
