@@ -12,6 +12,7 @@ import {
   learningRateAt,
   loadTokenizer,
   parseConfig,
+  pooledSessions,
   saveModel,
   windows,
 } from 'lors-wasm';
@@ -51,7 +52,7 @@ const encode = (/** @type {string[]} */ documents) =>
 const text = stateOfTheUnion();
 const train = windows(encode(text.train), ROW);
 const valid = windows(encode(text.valid), ROW);
-const { module, flavour } = kernelModule();
+const { module, flavour } = kernelModule('auto', true);
 const model = initializeModel(parseConfig(config, 'config'), 1);
 const trainer = new Trainer(model, {
   training: { method: 'full' },
@@ -59,18 +60,18 @@ const trainer = new Trainer(model, {
   batchTokens: ROW * ROWS,
   maxSeqLength: ROW,
   recompute: 'none',
-  module,
+  sessions: pooledSessions({ module }),
 });
 const stream = new BatchStream(train, ROW, ROWS, 1);
 /** @type {import('lors-wasm').Schedule} */
 const schedule = { kind: 'cosine', learningRate: 3e-3, minLearningRate: 1e-4, warmup: 200, steps };
 console.log(`${trainer.compiled.store.size} parameters, ${flavour} kernels, ${stream.batchesPerEpoch} batches an epoch`);
 
-function validLoss() {
+async function validLoss() {
   let loss = 0;
   let labelled = 0;
   for (let i = 0; i < valid.length; i += ROWS) {
-    const part = trainer.evaluate(valid.slice(i, i + ROWS));
+    const part = await trainer.evaluate(valid.slice(i, i + ROWS));
     loss += part.loss;
     labelled += part.labelled;
   }
@@ -84,7 +85,7 @@ for (let step = 0; step < steps; step++) {
   const elapsed = (Date.now() - start) / 60000;
   const at = minutes === Infinity ? step : Math.max(Math.min(step, schedule.warmup), Math.floor((steps * elapsed) / minutes));
   if (at >= steps) break;
-  const result = trainer.update([stream.next()], learningRateAt(schedule, at));
+  const result = await trainer.update([stream.next()], learningRateAt(schedule, at));
   tokens += result.tokens;
   if ((step + 1) % 100 === 0) {
     const rate = tokens / ((Date.now() - start) / 1000);
@@ -92,8 +93,10 @@ for (let step = 0; step < steps; step++) {
       `step ${step + 1}  loss ${result.loss.toFixed(4)}  ${rate.toFixed(0)} tokens/s  ${((Date.now() - start) / 60000).toFixed(1)} min`,
     );
   }
-  if ((step + 1) % 1000 === 0) console.log(`  held out: loss ${validLoss().toFixed(4)}`);
+  if ((step + 1) % 1000 === 0) console.log(`  held out: loss ${(await validLoss()).toFixed(4)}`);
 }
-console.log(`held out: loss ${validLoss().toFixed(4)}, perplexity ${Math.exp(validLoss()).toFixed(2)} after ${tokens} tokens`);
+const last = await validLoss();
+console.log(`held out: loss ${last.toFixed(4)}, perplexity ${Math.exp(last).toFixed(2)} after ${tokens} tokens`);
 saveModel(trainer.trainedModel(), out, { dtype: 'BF16', copyFrom: directory, existing: 'allow' });
+await trainer.close();
 console.log(`saved to ${out}; ${readFileSync(`${out}/model.safetensors`).length} bytes`);
