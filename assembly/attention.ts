@@ -8,7 +8,7 @@
 //   first, last   u32 a query: the slots of the first and the last key it may see, so that documents do not mix
 //   stats         [tiles][heads][2][16]: the running maximum and 1 / sum of exponentials, saved for the backward pass
 //   delta         [tiles][heads][16]
-//   scratch       [2][16][16] f32 of each worker's own
+//   scratch       [3][16][16] f32 of each worker's own
 import { FEATURE_SHIFT, TILE, madd, splatAt } from './lanes';
 import { exp } from './math';
 
@@ -164,60 +164,51 @@ export function attention(
   }
 }
 
-/** dq and delta, for units [begin, end): unit = tile * heads + head. */
-export function attentionBackwardQ(
-  dq: usize, delta: usize, dO: usize, o: usize, stats: usize, q: usize, k: usize, v: usize, first: usize, last: usize,
-  heads: usize, kvHeads: usize, D: usize, scaling: f32, scratch: usize, begin: usize, end: usize,
-): void {
-  const group = heads / kvHeads, vs = f32x4.splat(scaling), dP = scratch + 1024;
-  for (let unit = begin; unit < end; unit++) {
-    const t = unit / heads, kvHead = unit % heads / group, at = unit * D << FEATURE_SHIFT;
-    const low = first + (t << FEATURE_SHIFT), high = last + (t << FEATURE_SHIFT), st = stats + (unit << 7);
-    memory.fill(dq + at, 0, D << FEATURE_SHIFT);
-    for (let lane: usize = 0; lane < 64; lane += 16) {
-      let s = f32x4.splat(0);
-      for (let i = at + lane, stop = i + (D << FEATURE_SHIFT); i < stop; i += 64) s = madd(v128.load(dO + i), v128.load(o + i), s);
-      v128.store(delta + (unit << FEATURE_SHIFT) + lane, s);
-    }
-    for (let kt = <usize>lowest16(low) / TILE, stop = <usize>highest16(high) / TILE; kt <= stop; kt++) {
-      const keys = (kt * kvHeads + kvHead) * D << FEATURE_SHIFT;
-      products(scratch, q + at, k + keys, D, scaling);
-      hide(scratch, low, high, kt);
-      products(dP, dO + at, v + keys, D, 1);
-      for (let lane: usize = 0; lane < 64; lane += 16) {
-        const m = v128.load(st + lane), inverse = f32x4.mul(vs, v128.load(st + lane, 64));
-        const mean = v128.load(delta + (unit << FEATURE_SHIFT) + lane);
-        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) {
-          const e = exp(f32x4.sub(v128.load(p), m)), d = f32x4.sub(v128.load(p, 1024), mean);
-          v128.store(p, f32x4.mul(f32x4.mul(e, inverse), d));
-        }
-      }
-      combine(dq + at, scratch, k + keys, D);
+/** to = from', both 16 x 16. */
+function transpose(to: usize, from: usize): void {
+  for (let i: usize = 0; i < 64; i += 16, to += 256) {
+    for (let j: usize = 0, p = from + i; j < 64; j += 16, p += 256) {
+      const a = v128.load(p), b = v128.load(p, 64), c = v128.load(p, 128), d = v128.load(p, 192);
+      const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5), cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+      const AB = v128.shuffle<f32>(a, b, 2, 6, 3, 7), CD = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+      v128.store(to + j, v128.shuffle<f32>(ab, cd, 0, 1, 4, 5));
+      v128.store(to + j, v128.shuffle<f32>(ab, cd, 2, 3, 6, 7), 64);
+      v128.store(to + j, v128.shuffle<f32>(AB, CD, 0, 1, 4, 5), 128);
+      v128.store(to + j, v128.shuffle<f32>(AB, CD, 2, 3, 6, 7), 192);
     }
   }
 }
 
 /**
- * dk and dv, for units [begin, end): unit = key tile * kvHeads + kvHead. Here keys are the lanes and queries come a tile
- * at a time, from the keys' own tile on; documents follow one another, so `first` never falls and the walk ends where it
- * passes the tile. Of queries there are `tiles` tiles.
+ * dq and delta, and each head's own dk and dv, for heads [begin, end). Scores are made once for all three: keys are the
+ * lanes, and queries come a tile at a time, from the keys' own tile on. Documents follow one another, so `first` never
+ * falls and the walk ends where it passes the tile. dk and dv are [tiles][heads * D][16]: see sumHeads.
  */
-export function attentionBackwardKV(
-  dk: usize, dv: usize, dO: usize, stats: usize, delta: usize, q: usize, k: usize, v: usize, first: usize, last: usize,
-  heads: usize, kvHeads: usize, D: usize, scaling: f32, tiles: usize, scratch: usize, begin: usize, end: usize,
+export function attentionBackward(
+  dq: usize, dk: usize, dv: usize, delta: usize, dO: usize, o: usize, stats: usize, q: usize, k: usize, v: usize,
+  first: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, tiles: usize, scratch: usize, begin: usize, end: usize,
 ): void {
-  const group = heads / kvHeads, dS = scratch + 1024, vs = f32x4.splat(scaling);
-  for (let unit = begin; unit < end; unit++) {
-    const kt = unit / kvHeads, kvHead = unit % kvHeads, at = unit * D << FEATURE_SHIFT;
-    memory.fill(dk + at, 0, D << FEATURE_SHIFT);
-    memory.fill(dv + at, 0, D << FEATURE_SHIFT);
-    for (let t = kt; t < tiles; t++) {
-      if (<usize>load<u32>(first + (t << FEATURE_SHIFT)) >= (kt + 1) * TILE) break;
-      for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
-        const query = t * heads + head, queries = query * D << FEATURE_SHIFT;
-        products(scratch, k + at, q + queries, D, scaling);
+  const group = heads / kvHeads, dS = scratch + 1024, turned = scratch + 2048, vs = f32x4.splat(scaling), bytes = D << FEATURE_SHIFT;
+  for (let head = begin; head < end; head++) {
+    for (let t: usize = 0; t < tiles; t++) {
+      const query = t * heads + head, at = query * bytes;
+      memory.fill(dq + at, 0, bytes);
+      for (let lane: usize = 0; lane < 64; lane += 16) {
+        let s = f32x4.splat(0);
+        for (let i = at + lane, stop = i + bytes; i < stop; i += 64) s = madd(v128.load(dO + i), v128.load(o + i), s);
+        v128.store(delta + (query << FEATURE_SHIFT) + lane, s);
+      }
+    }
+    for (let kt: usize = 0; kt < tiles; kt++) {
+      const at = (kt * heads + head) * bytes, keys = (kt * kvHeads + head / group) * bytes;
+      memory.fill(dk + at, 0, bytes);
+      memory.fill(dv + at, 0, bytes);
+      for (let t = kt; t < tiles; t++) {
+        if (<usize>load<u32>(first + (t << FEATURE_SHIFT)) >= (kt + 1) * TILE) break;
+        const query = t * heads + head, queries = query * bytes;
+        products(scratch, k + keys, q + queries, D, scaling);
         hideKeys(scratch, first + (t << FEATURE_SHIFT), last + (t << FEATURE_SHIFT), kt);
-        products(dS, v + at, dO + queries, D, 1);
+        products(dS, v + keys, dO + queries, D, 1);
         for (let j: usize = 0; j < TILE; j++) {
           const m = splatAt(stats + (query << 7) + (j << 2)), inverse = splatAt(stats + (query << 7) + (j << 2) + 64);
           const mean = splatAt(delta + (query << FEATURE_SHIFT) + (j << 2));
@@ -229,7 +220,22 @@ export function attentionBackwardKV(
         }
         combine(dv + at, scratch, dO + queries, D);
         combine(dk + at, dS, q + queries, D);
+        transpose(turned, dS);
+        combine(dq + queries, turned, k + keys, D);
       }
+    }
+  }
+}
+
+/** y = the sum of x over each group of heads that share a key head, for tiles [begin, end). x: [tiles][heads * D][16], y: [tiles][kvHeads * D][16]. */
+export function sumHeads(y: usize, x: usize, heads: usize, kvHeads: usize, D: usize, begin: usize, end: usize): void {
+  const group = heads / kvHeads, bytes = D << FEATURE_SHIFT;
+  for (let unit = begin * kvHeads; unit < end * kvHeads; unit++) {
+    const to = y + unit * bytes, from = x + unit * group * bytes;
+    for (let i: usize = 0; i < bytes; i += 16) {
+      let s = v128.load(from + i);
+      for (let p = from + i + bytes, stop = from + group * bytes; p < stop; p += bytes) s = f32x4.add(s, v128.load(p));
+      v128.store(to + i, s);
     }
   }
 }

@@ -15,7 +15,7 @@ export { embedToken, rmsNormToken, ropeToken, storeToken, attentionToken } from 
 export { project, expand, factorGrad } from './lowRank';
 export { rmsNorm, rmsNormBackward, rmsNormGainGrad } from './rmsNorm';
 export { ropeAngles, rope } from './rope';
-export { attention, attentionBackwardQ, attentionBackwardKV } from './attention';
+export { attention, attentionBackward, sumHeads } from './attention';
 export { swiglu, swigluBackward } from './swiglu';
 export { crossEntropy, crossEntropyBackward } from './crossEntropy';
 export { embed, embedGrad } from './embedding';

@@ -9,7 +9,7 @@ export const TILE = 16;
 /** Floats of a chunk: the unit in which flat runs of parameters are updated and summed. */
 export const CHUNK = 256;
 /** Bytes of a worker's own scratch. */
-export const SCRATCH_BYTES = 2048;
+export const SCRATCH_BYTES = 3072;
 
 /** Element types as kernels take them. */
 export const DTYPE_CODE = { F32: 0, F16: 1, BF16: 2 } as const;

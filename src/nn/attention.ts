@@ -103,17 +103,26 @@ export class Attention {
     const dO = b.activation('do', heads * D);
     b.within('o_proj', () => this.#p.o_proj.backward(b, dO, 0, dy, o));
     const dq = b.activation('dq', heads * D);
-    const dk = b.activation('dk', kvHeads * D);
-    const dv = b.activation('dv', kvHeads * D);
+    const [dkHeads, dvHeads] = [b.activation('dk', heads * D), b.activation('dv', heads * D)];
     const delta = b.activation('delta', heads);
-    const shape = { heads, kvHeads, D, scaling: D ** -0.5 };
-    b.emit('attentionBackwardQ', perTile(heads), { dq, delta, dO, o, stats, q, k, v, first, last, ...shape });
-    b.emit('attentionBackwardKV', perTile(kvHeads), { dk, dv, dO, stats, delta, q, k, v, first, last, ...shape });
+    const shape = { heads, kvHeads, D };
+    const gradients = { dq, dk: dkHeads, dv: dvHeads, delta };
+    b.emit('attentionBackward', heads, { ...gradients, dO, o, stats, q, k, v, first, last, ...shape, scaling: D ** -0.5 });
+    const [dk, dv] = [this.#summed(b, dkHeads), this.#summed(b, dvHeads)];
     this.#rotate(b, dq, heads, -1, context);
     this.#rotate(b, dk, kvHeads, -1, context);
     b.within('q_proj', () => this.#p.q_proj.backward(b, dx, 0, dq, x));
     b.within('k_proj', () => this.#p.k_proj.backward(b, dx, dx ?? 0, dk, x));
     b.within('v_proj', () => this.#p.v_proj.backward(b, dx, dx ?? 0, dv, x));
+  }
+
+  /** The gradient of keys or values, summed over the heads that share them. */
+  #summed(b: ProgramBuilder, ofHeads: Value): Value {
+    const { heads, kvHeads, headDim: D } = this.#shape;
+    if (heads === kvHeads) return ofHeads;
+    const y = b.activation('summed', kvHeads * D);
+    b.emit('sumHeads', perTile(), { y, x: ofHeads, heads, kvHeads, D });
+    return y;
   }
 
   #project(b: ProgramBuilder, name: 'q_proj' | 'k_proj' | 'v_proj', x: Value): Value {

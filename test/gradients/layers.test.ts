@@ -66,9 +66,11 @@ describe.each([
     return dot(o, dO);
   };
   loss();
-  const [dq, delta, dk, dv] = [zeros(q.length), zeros(tiles * heads * 16), zeros(k.length), zeros(v.length)];
-  callReference('attentionBackwardQ', [dq, delta, dO, o, stats, q, k, v, ...shape, null, 0, tiles * heads]);
-  callReference('attentionBackwardKV', [dk, dv, dO, stats, delta, q, k, v, ...shape, tiles, null, 0, tiles * kvHeads]);
+  const [dq, delta, dkHeads, dvHeads] = [zeros(q.length), zeros(tiles * heads * 16), zeros(q.length), zeros(q.length)];
+  callReference('attentionBackward', [dq, dkHeads, dvHeads, delta, dO, o, stats, q, k, v, ...shape, tiles, null, 0, heads]);
+  const [dk, dv] = [zeros(k.length), zeros(v.length)];
+  callReference('sumHeads', [dk, dkHeads, heads, kvHeads, D, 0, tiles]);
+  callReference('sumHeads', [dv, dvHeads, heads, kvHeads, D, 0, tiles]);
 
   test.each([
     { name: 'dq', x: q, gradient: dq },

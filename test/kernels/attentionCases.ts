@@ -1,4 +1,4 @@
-/** Packed documents for attention, and its three kernels over them. */
+/** Packed documents for attention, and its kernels over them. */
 import { Random } from '../../src/core/random.ts';
 import { TILE } from '../../src/kernels/table.ts';
 import { C, EPS, largest, tolerance } from './claims.ts';
@@ -51,8 +51,7 @@ export function tensors(seed: number, tiles: number, { heads, kvHeads, D }: Atte
 
 export interface AttentionCalls {
   readonly forward: KernelCall<'attention'>;
-  readonly backwardQ: KernelCall<'attentionBackwardQ'>;
-  readonly backwardKV: KernelCall<'attentionBackwardKV'>;
+  readonly backward: KernelCall<'attentionBackward'>;
 }
 
 /** Forward, and backward from what the oracle saved, rounded to f32: each kernel is tried alone. */
@@ -63,26 +62,18 @@ export function calls(documents: Documents, shape: AttentionShape, { q, k, v, dO
   const forward = new KernelCall('attention', tiles * heads, { o: q.length, stats: tiles * heads * 2 * TILE, ...inputs });
   const o = Float32Array.from(forward.oracle().get('o')!);
   const stats = Float32Array.from(forward.oracle().get('stats')!);
-  const backwardQ = new KernelCall('attentionBackwardQ', tiles * heads, {
+  const backward = new KernelCall('attentionBackward', heads, {
     dq: q.length,
+    dk: q.length,
+    dv: q.length,
     delta: tiles * heads * TILE,
     dO,
     o,
     stats,
-    ...inputs,
-  });
-  const delta = Float32Array.from(backwardQ.oracle().get('delta')!);
-  const keyTiles = k.length / (kvHeads * D * TILE);
-  const backwardKV = new KernelCall('attentionBackwardKV', keyTiles * kvHeads, {
-    dk: k.length,
-    dv: v.length,
-    dO,
-    stats,
-    delta,
     tiles,
     ...inputs,
   });
-  return { forward, backwardQ, backwardKV };
+  return { forward, backward };
 }
 
 /**
@@ -90,22 +81,21 @@ export function calls(documents: Documents, shape: AttentionShape, { q, k, v, dO
  * of the maximum, multiplies a probability by 1 + that error, and so does an exp 2 ULP off. An output sums n of those.
  */
 export function attentionTolerances(shape: AttentionShape, n: number, { q, k, v, dO }: Tensors) {
-  const { heads, kvHeads, D } = shape;
+  const { D } = shape;
   const scaling = D ** -0.5;
   const score = tolerance(D, scaling * largest(q), largest(k));
   const probability = 2 * score + EPS * (n + 8);
   // dP - delta: sums of D signed products, which grow like the root of D.
   const difference = 2 * Math.sqrt(D) * largest(dO) * largest(v);
   const dDelta = tolerance(D, largest(dO), largest(v));
-  // One query's probabilities sum to 1; a key's may come to 1 for each of the n queries of every head that shares it.
+  // One query's probabilities sum to 1; a key's may come to 1 for each of the n queries.
   const dS = scaling * (probability * difference + 2 * dDelta);
-  const queries = (n * heads) / kvHeads;
   return {
     o: (probability + C * EPS) * largest(v),
     stats: score + probability,
     delta: dDelta,
     dq: dS * largest(k) + tolerance(n, scaling * difference, largest(k)) / n,
-    dk: queries * dS * largest(q) + tolerance(queries, scaling * difference, largest(q)),
-    dv: queries * probability * largest(dO) + tolerance(queries, 1, largest(dO)),
+    dk: n * dS * largest(q) + tolerance(n, scaling * difference, largest(q)),
+    dv: n * probability * largest(dO) + tolerance(n, 1, largest(dO)),
   };
 }

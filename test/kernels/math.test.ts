@@ -19,12 +19,14 @@ function exponentials(x: Float32Array, flavour: Flavour): Float32Array {
   const features = (first: (head: number, lane: number) => number): Float32Array =>
     Float32Array.from({ length: heads * D * 16 }, (_, i) => (Math.floor(i / 16) % D ? 0 : first(Math.floor(i / (16 * D)), i % 16)));
   const oneQuery = features((_, lane) => (lane ? 0 : 1));
-  const call = new KernelCall('attentionBackwardKV', heads, {
+  const call = new KernelCall('attentionBackward', heads, {
+    dq: heads * D * 16,
     dk: heads * D * 16,
     dv: heads * D * 16,
+    delta: heads * 16,
     dO: oneQuery,
+    o: new Float32Array(heads * D * 16),
     stats: Float32Array.from({ length: heads * 32 }, (_, i) => (i % 32 < 16 ? 0 : 1)),
-    delta: new Float32Array(heads * 16),
     q: oneQuery.slice(),
     k: features((head, lane) => x[head * 16 + lane] ?? 0),
     v: new Float32Array(heads * D * 16),

@@ -75,45 +75,15 @@ function scoreGradient(
   return { p, dS: p * (dP - delta) * scaling };
 }
 
-/** delta = sum_d dO O;  dQ = dS K. */
-export function attentionBackwardQ(
+/** delta = sum_d dO O;  dQ = dS K;  dV = P'dO and dK = dS'Q of each head's own, over the queries of `tiles` tiles; unit = head. */
+export function attentionBackward(
   dq: Float64Array,
+  dk: Float64Array,
+  dv: Float64Array,
   delta: Float64Array,
   dO: Float64Array,
   o: Float64Array,
   stats: Float64Array,
-  q: Float64Array,
-  k: Float64Array,
-  v: Float64Array,
-  first: Uint32Array,
-  last: Uint32Array,
-  heads: number,
-  kvHeads: number,
-  D: number,
-  scaling: number,
-  _scratch: null,
-  begin: number,
-  end: number,
-): void {
-  const shape = { heads, kvHeads, D };
-  eachQuery(heads, begin, end, (t, h) => {
-    const own = sum(D, (d) => dO[queryAt(shape, t, h, d)]! * o[queryAt(shape, t, h, d)]!);
-    delta[tiled(t, h, heads)] = own;
-    for (let d = 0; d < D; d++) dq[queryAt(shape, t, h, d)] = 0;
-    for (let j = first[t]!; j <= last[t]!; j++) {
-      const { dS } = scoreGradient(shape, t, h, j, scaling, own, q, k, v, dO, stats);
-      for (let d = 0; d < D; d++) dq[queryAt(shape, t, h, d)]! += dS * k[keyAt(shape, j, h, d)]!;
-    }
-  });
-}
-
-/** dV = P'dO;  dK = dS'Q, over the queries of `tiles` tiles and the heads that share a key head; unit = key tile * kvHeads + key head. */
-export function attentionBackwardKV(
-  dk: Float64Array,
-  dv: Float64Array,
-  dO: Float64Array,
-  stats: Float64Array,
-  delta: Float64Array,
   q: Float64Array,
   k: Float64Array,
   v: Float64Array,
@@ -129,18 +99,32 @@ export function attentionBackwardKV(
   end: number,
 ): void {
   const shape = { heads, kvHeads, D };
-  eachQuery(kvHeads, begin, end, (j, kvHead) => {
-    const head = (kvHead * heads) / kvHeads;
-    for (let d = 0; d < D; d++) dk[keyAt(shape, j, head, d)] = dv[keyAt(shape, j, head, d)] = 0;
-    for (let h = head; h < head + heads / kvHeads; h++) {
-      for (let t = 0; t < tiles * TILE; t++) {
-        if (j < first[t]! || j > last[t]!) continue;
-        const { p, dS } = scoreGradient(shape, t, h, j, scaling, delta[tiled(t, h, heads)]!, q, k, v, dO, stats);
+  for (let h = begin; h < end; h++) {
+    for (let t = 0; t < tiles * TILE; t++) {
+      for (let d = 0; d < D; d++) for (const out of [dq, dk, dv]) out[queryAt(shape, t, h, d)] = 0;
+    }
+    for (let t = 0; t < tiles * TILE; t++) {
+      const own = sum(D, (d) => dO[queryAt(shape, t, h, d)]! * o[queryAt(shape, t, h, d)]!);
+      delta[tiled(t, h, heads)] = own;
+      for (let j = first[t]!; j <= last[t]!; j++) {
+        const { p, dS } = scoreGradient(shape, t, h, j, scaling, own, q, k, v, dO, stats);
         for (let d = 0; d < D; d++) {
-          dv[keyAt(shape, j, h, d)]! += p * dO[queryAt(shape, t, h, d)]!;
-          dk[keyAt(shape, j, h, d)]! += dS * q[queryAt(shape, t, h, d)]!;
+          dq[queryAt(shape, t, h, d)]! += dS * k[keyAt(shape, j, h, d)]!;
+          // A key's gradients of this head stand where a query's would: [tiles][heads * D][16].
+          dv[queryAt(shape, j, h, d)]! += p * dO[queryAt(shape, t, h, d)]!;
+          dk[queryAt(shape, j, h, d)]! += dS * q[queryAt(shape, t, h, d)]!;
         }
       }
+    }
+  }
+}
+
+/** y = the sum of x over each group of heads that share a key head. */
+export function sumHeads(y: Float64Array, x: Float64Array, heads: number, kvHeads: number, D: number, begin: number, end: number): void {
+  const group = heads / kvHeads;
+  eachQuery(kvHeads, begin * kvHeads, end * kvHeads, (t, h) => {
+    for (let d = 0; d < D; d++) {
+      y[tiled(t, h * D + d, kvHeads * D)] = sum(group, (g) => x[tiled(t, (h * group + g) * D + d, heads * D)]!);
     }
   });
 }

@@ -4,7 +4,7 @@
  * oracle, or one with more parameters than its kernel, not compile.
  */
 import type { KernelName, Kernels } from '../table.ts';
-import { attention, attentionBackwardKV, attentionBackwardQ } from './attention.ts';
+import { attention, attentionBackward, sumHeads } from './attention.ts';
 import * as csr from './csr.ts';
 import * as dense from './dense.ts';
 import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
@@ -30,8 +30,8 @@ export const REFERENCE = {
   ropeAngles,
   rope,
   attention,
-  attentionBackwardQ,
-  attentionBackwardKV,
+  attentionBackward,
+  sumHeads,
   swiglu,
   swigluBackward,
   ...tokens,
