@@ -5,7 +5,7 @@
 // One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
-import { FEATURE_SHIFT, dot, madd, splatAt, start, sums4, weightAt } from './lanes';
+import { FEATURE_SHIFT, WIDE_LANES, dot, madd, splatAt, start, sums4, weightAt } from './lanes';
 
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
 const INPUTS: usize = 640;
@@ -33,6 +33,10 @@ export function gemm(
         const xt = x + ((t * K + k) << FEATURE_SHIFT);
         for (let r = m; r < rows; r += 4) {
           const p = w + (((r >> 2) * K + k) << 4), o = y + t * stride + (r << FEATURE_SHIFT);
+          if (WIDE_LANES && r + 4 <= M) {
+            forwardTile(o, xt, p, n);
+            continue;
+          }
           forwardPanel(o, xt, p, n, min(<usize>4, M - r));
           forwardPanel(o + 32, xt + 32, p, n, min(<usize>4, M - r));
         }
@@ -99,6 +103,53 @@ function forwardPanel(y: usize, x: usize, w: usize, n: usize, rows: usize): void
   }
 }
 
+/**
+ * Four rows by a whole tile over n inputs, n > 0: sixteen sums, eight once V8 has paired them, as many as two fused
+ * multiply-adds a cycle of latency four take. Unpaired they would not fit in the registers.
+ */
+function forwardTile(y: usize, x: usize, w: usize, n: usize): void {
+  let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48), b0 = v128.load(y, 64), b1 = v128.load(y, 80), b2 = v128.load(y, 96), b3 = v128.load(y, 112), c0 = v128.load(y, 128), c1 = v128.load(y, 144), c2 = v128.load(y, 160), c3 = v128.load(y, 176), d0 = v128.load(y, 192), d1 = v128.load(y, 208), d2 = v128.load(y, 224), d3 = v128.load(y, 240);
+  for (const last = w + (n << 4); w < last; w += 16, x += 64) {
+    const x0 = v128.load(x), x1 = v128.load(x, 16), x2 = v128.load(x, 32), x3 = v128.load(x, 48);
+    let s = v128.load32_splat(w);
+    a0 = madd(s, x0, a0);
+    a1 = madd(s, x1, a1);
+    a2 = madd(s, x2, a2);
+    a3 = madd(s, x3, a3);
+    s = v128.load32_splat(w, 4);
+    b0 = madd(s, x0, b0);
+    b1 = madd(s, x1, b1);
+    b2 = madd(s, x2, b2);
+    b3 = madd(s, x3, b3);
+    s = v128.load32_splat(w, 8);
+    c0 = madd(s, x0, c0);
+    c1 = madd(s, x1, c1);
+    c2 = madd(s, x2, c2);
+    c3 = madd(s, x3, c3);
+    s = v128.load32_splat(w, 12);
+    d0 = madd(s, x0, d0);
+    d1 = madd(s, x1, d1);
+    d2 = madd(s, x2, d2);
+    d3 = madd(s, x3, d3);
+  }
+  v128.store(y, a0);
+  v128.store(y, a1, 16);
+  v128.store(y, a2, 32);
+  v128.store(y, a3, 48);
+  v128.store(y, b0, 64);
+  v128.store(y, b1, 80);
+  v128.store(y, b2, 96);
+  v128.store(y, b3, 112);
+  v128.store(y, c0, 128);
+  v128.store(y, c1, 144);
+  v128.store(y, c2, 160);
+  v128.store(y, c3, 176);
+  v128.store(y, d0, 192);
+  v128.store(y, d1, 208);
+  v128.store(y, d2, 224);
+  v128.store(y, d3, 240);
+}
+
 /** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]. */
 export function gemmT(
   dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, begin: usize, end: usize,
@@ -113,6 +164,10 @@ export function gemmT(
         for (let k = from, to = min(K, from + (TURN << 2)); k < to; k += 4) {
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
           if (k + 4 <= K) {
+            if (WIDE_LANES && rows % 4 == 0) {
+              backwardTile(o, d, wk, K << 4, rows);
+              continue;
+            }
             backwardPanels(o, d, wk, K << 4, rows);
             backwardPanels(o + 32, d + 32, wk, K << 4, rows);
           } else {
@@ -198,6 +253,52 @@ function backwardPanels(dx: usize, dy: usize, w: usize, stride: usize, rows: usi
   v128.store(dx, c1, 144);
   v128.store(dx, d0, 192);
   v128.store(dx, d1, 208);
+}
+
+/** Four inputs by a whole tile over `rows` rows, a multiple of four: see forwardTile. */
+function backwardTile(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
+  let a0 = v128.load(dx), a1 = v128.load(dx, 16), a2 = v128.load(dx, 32), a3 = v128.load(dx, 48), b0 = v128.load(dx, 64), b1 = v128.load(dx, 80), b2 = v128.load(dx, 96), b3 = v128.load(dx, 112), c0 = v128.load(dx, 128), c1 = v128.load(dx, 144), c2 = v128.load(dx, 160), c3 = v128.load(dx, 176), d0 = v128.load(dx, 192), d1 = v128.load(dx, 208), d2 = v128.load(dx, 224), d3 = v128.load(dx, 240);
+  for (const last = dy + (rows << FEATURE_SHIFT); dy < last; w += stride) {
+    for (let r = w, stop = w + 16; r < stop; r += 4, dy += 64) {
+      const y0 = v128.load(dy), y1 = v128.load(dy, 16), y2 = v128.load(dy, 32), y3 = v128.load(dy, 48);
+      let s = v128.load32_splat(r);
+      a0 = madd(s, y0, a0);
+      a1 = madd(s, y1, a1);
+      a2 = madd(s, y2, a2);
+      a3 = madd(s, y3, a3);
+      s = v128.load32_splat(r, 16);
+      b0 = madd(s, y0, b0);
+      b1 = madd(s, y1, b1);
+      b2 = madd(s, y2, b2);
+      b3 = madd(s, y3, b3);
+      s = v128.load32_splat(r, 32);
+      c0 = madd(s, y0, c0);
+      c1 = madd(s, y1, c1);
+      c2 = madd(s, y2, c2);
+      c3 = madd(s, y3, c3);
+      s = v128.load32_splat(r, 48);
+      d0 = madd(s, y0, d0);
+      d1 = madd(s, y1, d1);
+      d2 = madd(s, y2, d2);
+      d3 = madd(s, y3, d3);
+    }
+  }
+  v128.store(dx, a0);
+  v128.store(dx, a1, 16);
+  v128.store(dx, a2, 32);
+  v128.store(dx, a3, 48);
+  v128.store(dx, b0, 64);
+  v128.store(dx, b1, 80);
+  v128.store(dx, b2, 96);
+  v128.store(dx, b3, 112);
+  v128.store(dx, c0, 128);
+  v128.store(dx, c1, 144);
+  v128.store(dx, c2, 160);
+  v128.store(dx, c3, 176);
+  v128.store(dx, d0, 192);
+  v128.store(dx, d1, 208);
+  v128.store(dx, d2, 224);
+  v128.store(dx, d3, 240);
 }
 
 /** The same for the last inputs of a matrix, of which only `inputs` are there. */

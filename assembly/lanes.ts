@@ -24,6 +24,9 @@ export const SCATTER_TO_TWO_TILES: bool = !ASC_FEATURE_RELAXED_SIMD;
  */
 export const LOADS_FIRST: bool = isDefined(WIDE);
 
+/** Whether V8 pairs vectors to wider ones: half as many registers hold the same sums, so that twice as many fit. */
+export const WIDE_LANES: bool = isDefined(WIDE);
+
 /** a * b + c: one rounding where the build has relaxed SIMD on fused hardware, two otherwise. */
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
