@@ -29,7 +29,7 @@ export function mergeQuad(
 }
 
 /** merged[n] = values[n] as f32, for n in [from, to). */
-function unpack(merged: usize, values: usize, dtype: i32, from: usize, to: usize): void {
+export function unpack(merged: usize, values: usize, dtype: i32, from: usize, to: usize): void {
   for (; from + 4 <= to; from += 4) v128.store(merged + (from << 2), weights4(values, from, dtype));
   for (; from < to; from++) store<f32>(merged + (from << 2), weightAt(values, from, dtype));
 }

@@ -48,7 +48,7 @@ export { generateIds } from './generate/generate.ts';
 export type { GenerateOptions } from './generate/generate.ts';
 
 export { keepMaskOf } from './sparse/pack.ts';
-export type { CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
+export type { BlockWeight, CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
 
 // Kernels and errors.
 export { kernelModule } from './io/kernelModule.ts';

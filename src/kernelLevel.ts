@@ -32,7 +32,7 @@ export type { Flavour } from './kernels/table.ts';
 export type { AdapterGradient } from './adapters/lors.ts';
 export type { FactorTensors } from './adapters/factors.ts';
 export type { PackOptions } from './sparse/pack.ts';
-export type { CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
+export type { BlockWeight, CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
 
 export interface KernelOptions {
   /** SIMD flavour; the fastest that the host validates when absent. */

@@ -1,6 +1,7 @@
 /** The kernel level against the formulas written out, on plain row-major arrays. */
 import { describe, expect, it } from 'vitest';
 import { Random } from '../src/core/random.ts';
+import type { PackOptions } from '../src/kernelLevel.ts';
 import { LorsLayer, merge, pack, spmm, spmmT, unpack } from '../src/kernelLevel.ts';
 
 /** Small integers: every order of summation gives the same bits, so results are compared with ===. */
@@ -13,12 +14,13 @@ const random = new Random(5);
 const matrix = integers(random, rows * cols).map((w, i) => (w === 0 || i % 3 === 0 ? 0 : w));
 const [x, dy] = [integers(random, tokens * cols), integers(random, tokens * rows)];
 const factors = { rank, up: integers(random, rows * rank), down: integers(random, rank * cols) };
-const merged = Float32Array.from(matrix, (w, at) => {
-  if (w === 0) return 0;
-  let update = 0;
-  for (let k = 0; k < rank; k++) update += factors.up[Math.floor(at / cols) * rank + k]! * factors.down[k * cols + (at % cols)]!;
-  return w + scaling * update;
-});
+const mergedWith = (weights: Float32Array): Float32Array =>
+  weights.map((w, at) => {
+    if (w === 0) return 0;
+    let update = 0;
+    for (let k = 0; k < rank; k++) update += factors.up[Math.floor(at / cols) * rank + k]! * factors.down[k * cols + (at % cols)]!;
+    return w + scaling * update;
+  });
 
 /** a [n, k] times b [k, m]. */
 function product(a: Float32Array, b: Float32Array, n: number, k: number, m: number): Float32Array {
@@ -33,8 +35,16 @@ function transpose(a: Float32Array, n: number, m: number): Float32Array {
   return Float32Array.from({ length: n * m }, (_, at) => a[(at % n) * m + Math.floor(at / n)]!);
 }
 
-describe.each(['quad', 'csr'] as const)('%s', (format) => {
-  const weight = pack(matrix, rows, cols, { format });
+/** The same matrix with its blocks of four outputs whole: 4x1. */
+const inBlocks = matrix.map((w, i) => (((i % cols) + 5 * Math.floor(i / cols / 4)) % 3 === 0 ? 0 : w || 1));
+
+describe.each([
+  ['quad', matrix, { format: 'quad' }],
+  ['csr', matrix, { format: 'csr' }],
+  ['block', inBlocks, { format: 'block', block: '4x1' }],
+] satisfies [string, Float32Array, PackOptions][])('%s', (_format, matrix, options) => {
+  const weight = pack(matrix, rows, cols, options);
+  const merged = mergedWith(matrix);
 
   it('gives the matrix back', () => {
     expect(unpack(weight)).toEqual(matrix);

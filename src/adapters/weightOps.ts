@@ -1,30 +1,36 @@
 /** The one table of kernels by weight format: merge, both products, the sampled product and its factor gradients. */
 import type { Constant } from '../core/constant.ts';
 import { DTYPE_CODE } from '../kernels/table.ts';
+import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
+import type { BlockName } from '../sparse/block.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
 import { constant } from '../program/value.ts';
 
+/** The index arrays of each format, as its kernels take them. */
+type Structure =
+  | { readonly format: 'dense' }
+  | { readonly format: 'quad'; readonly args: { starts: Value; index: Value } }
+  | { readonly format: 'csr'; readonly args: { rowPtr: Value; index: Value } }
+  | { readonly format: 'block'; readonly block: BlockName; readonly args: { starts: Value; index: Value; R: number; C: number } };
+
 /** A packed weight in the arena. */
 export class WeightOps {
   readonly weight: PackedWeight;
   readonly #values: Ref;
-  readonly #structure: { starts: Value; index: Value } | { rowPtr: Value; index: Value } | undefined;
+  readonly #structure: Structure;
 
   /** `values` stands in for the weight's own values: a parameter, where every kept weight trains. */
   constructor(name: string, weight: PackedWeight, values?: Ref) {
     this.weight = weight;
     // Arrays that live outside the arena are fetched together.
     const unit = weight.staged ? this : undefined;
-    const part = (what: string, data: Constant): Value => constant(`${name} ${what}`, data, unit);
     const { remote } = weight;
+    const part = (what: string, data: Constant): Value => constant(`${name} ${what}`, data, unit);
     this.#values = values ?? part('values', remote?.values ?? weight.values);
-    if (weight.format === 'quad')
-      this.#structure = { starts: part('starts', remote?.starts ?? weight.starts), index: part('index', remote?.index ?? weight.index) };
-    if (weight.format === 'csr')
-      this.#structure = { rowPtr: part('rows', remote?.rowPtr ?? weight.rowPtr), index: part('index', remote?.index ?? weight.index) };
+    this.#structure = structureOf(weight, part);
   }
 
   /** How many values there are, the padding of dense panels included. */
@@ -43,63 +49,93 @@ export class WeightOps {
     const { rows: M, cols: K, dtype } = this.weight;
     const merged = b.scratch('merged', this.length * 4);
     const args = { merged, values: this.#values, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K };
-    const structure = this.#structure;
-    if (!structure) b.emit('mergeDense', Math.ceil(M / 4), args);
-    else if ('starts' in structure) b.emit('mergeQuad', Math.ceil(K / 4), { ...args, ...structure });
-    else b.emit('mergeCsr', M, { ...args, ...structure });
+    const s = this.#structure;
+    if (s.format === 'dense') b.emit('mergeDense', Math.ceil(M / 4), args);
+    else if (s.format === 'quad') b.emit('mergeQuad', Math.ceil(K / 4), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('mergeCsr', M, { ...args, ...s.args });
+    else b.emit('mergeBlock', stripCount(s.block, M, K), { ...args, ...s.args });
     return merged;
   }
 
   /** y = (init or 0) + W x. */
   multiply(b: ProgramBuilder, y: Value, init: Ref | 0, x: Ref, w: Ref): void {
     const { rows: M, cols: K } = this.weight;
-    const structure = this.#structure;
-    if (!structure) b.emit('gemm', perTile(), { y, init, x, w, features: M, M, K });
-    else if ('starts' in structure) b.emit('spmmQuad', perTile(), { y, init, x, w, ...structure, M, K });
-    else b.emit('spmmCsr', perTile(), { y, init, x, w, ...structure, M, K });
+    const args = { y, init, x, w, M, K };
+    const s = this.#structure;
+    if (s.format === 'dense') b.emit('gemm', perTile(), { ...args, features: M });
+    else if (s.format === 'quad') b.emit('spmmQuad', perTile(), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('spmmCsr', perTile(), { ...args, ...s.args });
+    else b.emit('spmmBlock', perTile(), { ...args, ...s.args });
   }
 
   /** y = (init or 0) + W x for one token: values are read as they are stored, not unpacked. */
   multiplyToken(b: ProgramBuilder, y: Value, init: Ref | 0, x: Ref): void {
     const { rows: M, cols: K, dtype } = this.weight;
     const args = { y, init, x, values: this.#values, dtype: DTYPE_CODE[dtype], M, K };
-    const structure = this.#structure;
-    if (!structure) b.emit('gemv', Math.ceil(M / 4), args);
-    else if ('starts' in structure) b.emit('spmvQuad', Math.ceil(M / 512), { ...args, ...structure });
-    else b.emit('spmvCsr', M, { ...args, ...structure });
+    const s = this.#structure;
+    if (s.format === 'dense') b.emit('gemv', Math.ceil(M / 4), args);
+    else if (s.format === 'quad') b.emit('spmvQuad', Math.ceil(M / 512), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('spmvCsr', M, { ...args, ...s.args });
+    else b.emit('spmvBlock', tokenUnits(s.block, M, K), { ...args, ...s.args });
   }
 
   /** dx = (init or 0) + W' dy. */
   multiplyT(b: ProgramBuilder, dx: Value, init: Ref | 0, dy: Ref, w: Ref): void {
     const { rows: M, cols: K } = this.weight;
-    const structure = this.#structure;
-    if (!structure) b.emit('gemmT', perTile(), { dx, init, dy, w, features: M, M, K });
-    else if ('starts' in structure) b.emit('spmmTQuad', perTile(), { dx, init, dy, w, ...structure, M, K });
-    else b.emit('spmmTCsr', perTile(), { dx, init, dy, w, ...structure, M, K });
+    const args = { dx, init, dy, w, M, K };
+    const s = this.#structure;
+    if (s.format === 'dense') b.emit('gemmT', perTile(), { ...args, features: M });
+    else if (s.format === 'quad') b.emit('spmmTQuad', perTile(), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('spmmTCsr', perTile(), { ...args, ...s.args });
+    else b.emit('spmmTBlock', perTile(), { ...args, ...s.args });
   }
 
   /** h = (init or 0) + (dy x') on the pattern: the gradient of every kept weight, in the order of the values. */
   sample(b: ProgramBuilder, h: Ref, init: Ref | 0, dy: Ref, x: Ref): void {
     const { rows: M, cols: K } = this.weight;
-    const structure = this.#structure;
-    if (!structure) b.emit('sddmmDense', Math.ceil(M / 4), { dw: h, init, dy, x, features: M, M, K });
-    else if ('starts' in structure) b.emit('sddmmQuad', Math.ceil(K / 4), { h, init, dy, x, ...structure, M, K });
-    else b.emit('sddmmCsr', M, { h, init, dy, x, ...structure, M, K });
+    const args = { h, init, dy, x, M, K };
+    const s = this.#structure;
+    if (s.format === 'dense') b.emit('sddmmDense', Math.ceil(M / 4), { dw: h, init, dy, x, features: M, M, K });
+    else if (s.format === 'quad') b.emit('sddmmQuad', Math.ceil(K / 4), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('sddmmCsr', M, { ...args, ...s.args });
+    else b.emit('sddmmBlock', stripCount(s.block, M, K), { ...args, ...s.args });
   }
 
   /** dUp += scaling H down', dDownT += scaling H' up. A dense weight has no use for it: see LorsLinear. */
   factorGradients(b: ProgramBuilder, dUp: Ref, dDownT: Ref, h: Ref, up: Ref, downT: Ref, rank: number, scaling: number): void {
     const { rows: M, cols: K } = this.weight;
-    const structure = this.#structure;
-    if (!structure) throw new TypeError('factorGradients: expected a sparse weight, got a dense one.');
     const forUp = { dUp, h, downT, rank, scaling, M, K };
     const forDown = { dDownT, h, up, rank, scaling, M, K };
-    if ('starts' in structure) {
-      b.emit('upGradQuad', rank / 4, { ...forUp, ...structure });
-      b.emit('downGradQuad', Math.ceil(K / 4), { ...forDown, ...structure });
+    const s = this.#structure;
+    if (s.format === 'dense') throw new TypeError('factorGradients: expected a sparse weight, got a dense one.');
+    if (s.format === 'quad') {
+      b.emit('upGradQuad', rank / 4, { ...forUp, ...s.args });
+      b.emit('downGradQuad', Math.ceil(K / 4), { ...forDown, ...s.args });
+    } else if (s.format === 'csr') {
+      b.emit('upGradCsr', rank / 4, { ...forUp, ...s.args });
+      b.emit('downGradCsr', rank / 4, { ...forDown, ...s.args });
     } else {
-      b.emit('upGradCsr', rank / 4, { ...forUp, ...structure });
-      b.emit('downGradCsr', rank / 4, { ...forDown, ...structure });
+      b.emit('upGradBlock', rank / 4, { ...forUp, ...s.args });
+      b.emit('downGradBlock', rank / 4, { ...forDown, ...s.args });
+    }
+  }
+}
+
+function structureOf(weight: PackedWeight, part: (what: string, data: Constant) => Value): Structure {
+  const { remote } = weight;
+  switch (weight.format) {
+    case 'dense':
+      return { format: 'dense' };
+    case 'csr': {
+      const rowPtr = part('rows', remote?.rowPtr ?? weight.rowPtr);
+      return { format: 'csr', args: { rowPtr, index: part('index', remote?.index ?? weight.index) } };
+    }
+    case 'quad':
+    case 'block': {
+      const args = { starts: part('starts', remote?.starts ?? weight.starts), index: part('index', remote?.index ?? weight.index) };
+      if (weight.format === 'quad') return { format: 'quad', args };
+      const { rows: R, cols: C } = BLOCKS[weight.block];
+      return { format: 'block', block: weight.block, args: { ...args, R, C } };
     }
   }
 }

@@ -59,7 +59,12 @@ export function fileHome(arena: Arena, directory: string): WeightHome {
 type Elements = Float32Array | Uint32Array | Uint16Array | Uint8Array;
 
 /** The arrays of each format. */
-const ARRAYS = { dense: ['values'], quad: ['values', 'starts', 'index'], csr: ['values', 'rowPtr', 'index'] } as const;
+const ARRAYS = {
+  dense: ['values'],
+  quad: ['values', 'starts', 'index'],
+  csr: ['values', 'rowPtr', 'index'],
+  block: ['values', 'starts', 'index'],
+} as const;
 
 function withArrays<W extends PackedWeight>(weight: W, each: (name: string, array: Elements) => Elements): W {
   const arrays = weight as unknown as Record<string, Elements>;

@@ -77,7 +77,7 @@ function everyFormat(): LlamaModel {
       model_type: 'llama',
       hidden_size: 64,
       intermediate_size: 172,
-      num_hidden_layers: 4,
+      num_hidden_layers: 8,
       num_attention_heads: 4,
       num_key_value_heads: 2,
       vocab_size: 96,
@@ -87,8 +87,18 @@ function everyFormat(): LlamaModel {
   );
   const model = initializeModel(config, 1);
   const random = new Random(2);
-  // A layer each: two of four, half, a tenth, and dense.
-  const masks = [(c: number, row: number) => ((c + row) & 3) < 2, () => random.uniform() < 0.5, () => random.uniform() < 0.1, () => true];
+  // A layer each: two of four, half, a tenth, dense, and blocks of 4x1, 16x1, 4x4 and 1x4.
+  const inBlocks = (c: number, row: number): boolean => (c * 7 + row * 5) % 16 < 5;
+  const masks = [
+    (c: number, row: number) => ((c + row) & 3) < 2,
+    () => random.uniform() < 0.5,
+    () => random.uniform() < 0.1,
+    () => true,
+    (c: number, row: number) => inBlocks(c, row >> 2),
+    (c: number, row: number) => inBlocks(c, row >> 4),
+    (c: number, row: number) => inBlocks(c >> 2, row >> 2),
+    (c: number, row: number) => inBlocks(c >> 2, row),
+  ];
   const linears = new Map<string, PackedWeight>();
   for (const [name, weight] of model.linears) {
     const mask = masks[Number(/layers\.(\d+)/.exec(name)?.[1] ?? 0)]!;

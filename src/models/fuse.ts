@@ -20,7 +20,8 @@ function isZero(dtype: WeightDtype, element: number): boolean {
   return dtype === 'F32' ? element === 0 : (element & 0x7fff) === 0;
 }
 
-function smallest(dtype: WeightDtype): number {
+/** The bits, or for F32 the number, of the smallest number above zero. */
+export function smallest(dtype: WeightDtype): number {
   return dtype === 'F32' ? SMALLEST.F32 : 1;
 }
 

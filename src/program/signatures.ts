@@ -14,6 +14,7 @@ import type { KernelName } from '../kernels/table.ts';
 export type Role = 'out' | 'in' | 'inout' | 'init' | 'maybe' | 'n' | 'tiles' | 'tokens' | 'scratch';
 
 const quad = { starts: 'in', index: 'in', M: 'n', K: 'n' } as const;
+const block = { starts: 'in', index: 'in', R: 'n', C: 'n', M: 'n', K: 'n' } as const;
 const csr = { rowPtr: 'in', index: 'in', M: 'n', K: 'n' } as const;
 const merge = { merged: 'out', values: 'in', dtype: 'n', up: 'maybe', downT: 'maybe', rank: 'n', scaling: 'n' } as const;
 const sampled = { h: 'out', init: 'init', dy: 'in', x: 'in' } as const;
@@ -34,12 +35,19 @@ export const SIGNATURES = {
   sddmmCsr: { ...sampled, ...csr, tiles: 'tiles' },
   upGradCsr: { ...upGrad, ...csr },
   downGradCsr: { ...downGrad, ...csr },
+  spmmBlock: { y: 'out', init: 'init', x: 'in', w: 'in', ...block },
+  spmmTBlock: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...block },
+  mergeBlock: { ...merge, ...block },
+  sddmmBlock: { ...sampled, ...block, tiles: 'tiles' },
+  upGradBlock: { ...upGrad, ...block },
+  downGradBlock: { ...downGrad, ...block },
   gemm: { y: 'out', init: 'init', x: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
   gemmT: { dx: 'out', init: 'init', dy: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
   mergeDense: { ...merge, M: 'n', K: 'n' },
   sddmmDense: { dw: 'out', init: 'init', dy: 'in', x: 'in', features: 'n', M: 'n', K: 'n', tiles: 'tiles' },
   spmvQuad: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...quad },
   spmvCsr: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...csr },
+  spmvBlock: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...block },
   gemv: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', M: 'n', K: 'n' },
   embedToken: { x: 'out', table: 'in', dtype: 'n', ids: 'in', K: 'n' },
   rmsNormToken: { y: 'out', x: 'in', gain: 'in', K: 'n', eps: 'n' },

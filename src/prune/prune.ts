@@ -1,7 +1,7 @@
 /** Prunes a model's projections block by block; each block's inputs come through the already pruned ones before it. */
 import { decodeWeights } from '../core/dtypes.ts';
 import type { Sequence } from '../models/batch.ts';
-import { withValues } from '../models/fuse.ts';
+import { smallest, withValues } from '../models/fuse.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
 import type { Sessions } from '../runtime/session.ts';
@@ -51,16 +51,22 @@ export async function pruneModel(model: LlamaModel, options: PruneOptions): Prom
   return pruned;
 }
 
+/** From this density on a matrix was not pruned before: its zeros are chance. */
+const DENSE = 0.99;
+
 function pruneWeight(name: string, weight: PackedWeight, sparsity: Sparsity, inputNorms: Float64Array | undefined): PackedWeight {
   const { rows, cols, dtype } = weight;
   const elements = unpack(weight, weight.values);
   const values = decodeWeights(dtype, elements);
   const scores = inputNorms ? wandaScores(values, inputNorms) : magnitudeScores(values);
   const keep = selectKept(scores, rows, cols, sparsity, name);
-  // What was zero before stays pruned, whatever room its group has.
+  // What was zero before stays pruned, whatever room its group has. But a zero that a dense matrix happens to hold would break
+  // the block that it is in: there it is kept, as the smallest number of its type, as fusing does.
   const before = nonZeros(dtype, elements);
+  const wholeBlocks = sparsity.kind === 'block' && before.reduce((n, b) => n + b, 0) >= before.length * DENSE;
   for (let i = 0; i < keep.length; i++) {
-    keep[i]! &= before[i]!;
+    if (wholeBlocks && keep[i] && !before[i]) elements[i] = smallest(dtype);
+    else keep[i]! &= before[i]!;
     if (!keep[i]) elements[i] = 0;
   }
   return pack(dtype, elements, rows, cols, { keep });

@@ -3,6 +3,8 @@
  * group of four inputs, bit c set where input c of the group is kept.
  */
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+import type { BlockName } from './block.ts';
+import { BLOCKS, BLOCK_NAMES } from './block.ts';
 
 /** The bits of a weight that are not its sign: all 0 in a zero, negative or not. */
 const MAGNITUDE = { F32: 0x7fffffff, F16: 0x7fff, BF16: 0x7fff } as const;
@@ -78,7 +80,7 @@ const KNOWN: readonly (readonly [keep: number, group: number])[] = [
 
 /**
  * Names the pattern of a mask [rows, cols]: `dense`, `keep:group` when no group keeps more than `keep` (and nearly every
- * one keeps just that many), else `unstructured`.
+ * one keeps just that many), `4x1` and the like when every block is wholly kept or wholly pruned, else `unstructured`.
  */
 export function patternOf(quads: Uint8Array, rows: number, cols: number): string {
   const kept = keptIn(quads);
@@ -87,7 +89,32 @@ export function patternOf(quads: Uint8Array, rows: number, cols: number): string
     const full = ((rows * cols) / group) * n;
     if (cols % group === 0 && kept <= full && kept >= full * 0.99 && fits(quads, n, group)) return `${n}:${group}`;
   }
+  if (kept > 0 && kept <= rows * cols * MOST_IN_BLOCKS) {
+    for (const block of BLOCK_NAMES) {
+      // A matrix that is smaller than a block fits any.
+      if (rows >= BLOCKS[block].rows && cols >= BLOCKS[block].cols && fitsBlocks(quads, block, rows, cols)) return block;
+    }
+  }
   return 'unstructured';
+}
+
+/** Above this density a mask of blocks is none: an input or an output that nothing uses was not pruned in blocks. */
+const MOST_IN_BLOCKS = 0.9;
+
+/** Whether a mask is one of whole blocks, those at the edge cut off by it. */
+export function fitsBlocks(quads: Uint8Array, block: BlockName, rows: number, cols: number): boolean {
+  const { rows: R, cols: C } = BLOCKS[block];
+  const groups = Math.ceil(cols / 4);
+  if (C === 4) {
+    const edge = 15 >> (groups * 4 - cols);
+    for (let q = 0; q < quads.length; q++) if (quads[q] && quads[q] !== (q % groups === groups - 1 ? edge : 15)) return false;
+  }
+  // Each row of a strip is the one before it.
+  for (let r = 1; r < rows; r++) {
+    if (r % R === 0) continue;
+    for (let q = r * groups; q < (r + 1) * groups; q++) if (quads[q] !== quads[q - groups]) return false;
+  }
+  return true;
 }
 
 /** Whether no group of inputs keeps more than n. Groups do not cross a row: its inputs are a multiple of the group. */

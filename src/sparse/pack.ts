@@ -1,16 +1,20 @@
 /** Dense to packed and back, for any format and element type. */
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { explain } from '../core/errors.ts';
+import type { BlockName } from './block.ts';
+import { BLOCK_NAMES, eachInBlocks, isBlockName, packBlocks } from './block.ts';
 import { eachInCsr, packCsr } from './csr.ts';
-import { bitsOf, keptIn, patternOf, quadsOfElements, quadsOfMask } from './keepMask.ts';
+import { bitsOf, fitsBlocks, keptIn, patternOf, quadsOfElements, quadsOfMask } from './keepMask.ts';
 import { eachInQuads, packQuads } from './quad.ts';
-import type { DenseWeight, PackedWeight } from './weight.ts';
+import type { BlockWeight, DenseWeight, PackedWeight } from './weight.ts';
 
 export interface PackOptions {
   /** 1 = kept, [rows, cols]; the non-zeros when absent. */
   readonly keep?: Uint8Array;
   /** The format; chosen by pattern and density when absent. */
   readonly format?: PackedWeight['format'];
+  /** With format `block`: which; the largest that the mask is made of when absent. */
+  readonly block?: BlockName;
 }
 
 /**
@@ -19,7 +23,10 @@ export interface PackOptions {
  */
 const CSR_DENSITY = 0.2;
 
-/** Packs a row-major matrix W [rows, cols] of raw elements. The zeros of the matrix are its mask unless `keep` says so. */
+/**
+ * Packs a row-major matrix W [rows, cols] of raw elements. The zeros of the matrix are its mask unless `keep` says so.
+ * Throws RangeError for a wrong length, or format `block` for a mask that is not of whole blocks.
+ */
 export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, cols: number, options: PackOptions = {}): PackedWeight {
   if (elements.length !== rows * cols) {
     throw new RangeError(explain('pack', `${rows} x ${cols} = ${rows * cols} elements`, `${elements.length}`));
@@ -34,11 +41,26 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
   const common = { rows, cols, dtype, pattern, kept, values };
   const [from, to] = [bitsOf(elements), bitsOf(values)];
   if (format === 'quad') return { format, ...common, ...packQuads(quads, from, to, rows, cols) };
+  if (format === 'block') {
+    const block = options.block ?? BLOCK_NAMES.find((name) => fitsBlocks(quads, name, rows, cols));
+    if (!block || !fitsBlocks(quads, block, rows, cols)) {
+      throw new RangeError(
+        explain('pack', `a mask of whole blocks of ${block ?? BLOCK_NAMES.join(' or ')}`, `${rows} x ${cols} with others`),
+      );
+    }
+    const weight: BlockWeight = { format, ...common, ...packBlocks(quads, block, rows, cols) };
+    let n = 0;
+    eachPosition(weight, (position) => {
+      to[n++] = from[position]!;
+    });
+    return weight;
+  }
   return { format, ...common, ...packCsr(quads, from, to, rows, cols) };
 }
 
 function chooseFormat(pattern: string, density: number): PackedWeight['format'] {
   if (pattern === 'dense') return 'dense';
+  if (isBlockName(pattern)) return 'block';
   return pattern === 'unstructured' && density < CSR_DENSITY ? 'csr' : 'quad';
 }
 
@@ -95,6 +117,7 @@ function eachPosition(weight: PackedWeight, visit: (position: number) => void): 
   const { rows, cols } = weight;
   if (weight.format === 'quad') eachInQuads(weight.starts, weight.index, rows, cols, visit);
   else if (weight.format === 'csr') eachInCsr(weight.rowPtr, weight.index, rows, cols, visit);
+  else if (weight.format === 'block') eachInBlocks(weight, rows, cols, visit);
   else throw new TypeError('eachPosition: a dense weight has padding among its values; use unpack().');
 }
 

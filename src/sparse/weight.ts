@@ -4,6 +4,7 @@
  */
 import type { RemoteBytes } from '../core/constant.ts';
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+import type { BlockName } from './block.ts';
 
 interface Packed {
   readonly rows: number;
@@ -13,7 +14,7 @@ interface Packed {
   readonly values: WeightArray;
   /** How many values are kept. */
   readonly kept: number;
-  /** The pattern as people name it: `2:4`, `unstructured` or `dense`. */
+  /** The pattern as people name it: `2:4`, `4x1`, `unstructured` or `dense`. */
   readonly pattern: string;
   /** The arrays are fetched into the arena for each use: the model is larger than it. */
   readonly staged?: boolean;
@@ -35,12 +36,20 @@ export interface CsrWeight extends Packed {
   readonly index: Uint8Array;
 }
 
+/** Blocks of 4x1, 16x1, 4x4 or 1x4 (layout: assembly/block.ts) that are kept or pruned whole. */
+export interface BlockWeight extends Packed {
+  readonly format: 'block';
+  readonly block: BlockName;
+  readonly starts: Uint32Array;
+  readonly index: Uint8Array;
+}
+
 /** Panels of four rows (layout: assembly/dense.ts): nothing is pruned. The last panel is padded with zeros. */
 export interface DenseWeight extends Packed {
   readonly format: 'dense';
 }
 
-export type PackedWeight = QuadWeight | CsrWeight | DenseWeight;
+export type PackedWeight = QuadWeight | CsrWeight | BlockWeight | DenseWeight;
 
 /** Bytes of all arrays. */
 export function packedBytes(weight: PackedWeight): number {
@@ -49,7 +58,7 @@ export function packedBytes(weight: PackedWeight): number {
 
 /** Bytes of the index arrays: what the pattern costs beside the values. */
 export function indexBytes(weight: PackedWeight): number {
-  if (weight.format === 'quad') return weight.starts.byteLength + weight.index.byteLength;
+  if (weight.format === 'quad' || weight.format === 'block') return weight.starts.byteLength + weight.index.byteLength;
   if (weight.format === 'csr') return weight.rowPtr.byteLength + weight.index.byteLength;
   return 0;
 }

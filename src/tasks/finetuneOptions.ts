@@ -13,7 +13,11 @@ export const FINETUNE_OPTIONS = {
   data: { kind: 'text', required: true, help: '.txt or .jsonl file, or a directory with train, valid and test files' },
   out: { kind: 'text', required: true, help: 'directory for the adapter, checkpoints and log' },
   prune: { kind: PRUNERS, help: 'prune the model first' },
-  sparsity: { kind: 'text', default: '2:4', help: 'with --prune: kept:group such as 2:4, or a share such as 0.5' },
+  sparsity: {
+    kind: 'text',
+    default: '2:4',
+    help: 'with --prune: kept:group such as 2:4, a share such as 0.5 or 50%, or that of blocks: 4x1:70%',
+  },
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'with --prune: windows of the training data to calibrate on' },
   method: { kind: FINETUNE_METHODS, default: 'lors', help: 'what trains; sp-lora is lors with the exact gradient' },
   gradient: { kind: ['lors', 'exact'], default: 'lors', help: 'of lors: as in the paper (mask left out), or exact' },

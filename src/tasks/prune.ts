@@ -20,7 +20,7 @@ export const PRUNE_OPTIONS = {
   model: COMMON.model,
   out: { kind: 'text', required: true, help: 'directory for the pruned model' },
   method: { kind: PRUNERS, default: 'wanda', help: 'what a weight is worth' },
-  sparsity: { kind: 'text', default: '2:4', help: 'kept:group such as 2:4, or a share such as 0.5' },
+  sparsity: { kind: 'text', default: '2:4', help: 'kept:group such as 2:4, a share such as 0.5 or 50%, or that of blocks: 4x1:70%' },
   data: { kind: 'text', help: 'calibration text for wanda: .txt, .jsonl or a directory' },
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'windows of the data to calibrate on' },
   maxSeqLength: { kind: 'whole', least: 2, help: "tokens of a window; the model's positions, at most 2048, when not given" },

@@ -3,25 +3,39 @@ import { Random } from '../../src/core/random.ts';
 import { callReference } from '../../src/kernels/reference/table.ts';
 import type { KernelName } from '../../src/kernels/table.ts';
 import { pack } from '../../src/sparse/pack.ts';
-import { MASKS, integers } from '../kernels/data.ts';
+import type { BlockName } from '../../src/sparse/block.ts';
+import type { PackedWeight } from '../../src/sparse/weight.ts';
+import { BLOCKS, BLOCK_NAMES, isBlockName, stripCount } from '../../src/sparse/block.ts';
+import { MASKS, blockMask, integers } from '../kernels/data.ts';
 import { dot, expectSlope, normals } from './finiteDifferences.ts';
 
 const [M, K, TILES, RANK, S] = [11, 14, 2, 4, 0.7];
 const random = new Random(17);
-const keep = MASKS['50 %'](random, M, K);
+
+/** What a format's kernels take between the arrays and the sizes. */
+function structureOf(weight: PackedWeight): (Uint32Array | Uint8Array | number)[] {
+  if (weight.format === 'quad') return [weight.starts, weight.index];
+  if (weight.format === 'csr') return [weight.rowPtr, weight.index];
+  if (weight.format === 'block') return [weight.starts, weight.index, BLOCKS[weight.block].rows, BLOCKS[weight.block].cols];
+  return [];
+}
 
 /** The kernels of each format as closures over its index arrays. */
-const formats = (['quad', 'csr', 'dense'] as const).map((format) => {
-  const weight = pack('F32', integers(random, M * K), M, K, { keep: format === 'dense' ? MASKS.dense(random, M, K) : keep, format });
-  const suffix = { quad: 'Quad', csr: 'Csr', dense: 'Dense' }[format];
-  const structure = weight.format === 'quad' ? [weight.starts, weight.index] : weight.format === 'csr' ? [weight.rowPtr, weight.index] : [];
-  const units = { quad: Math.ceil(K / 4), csr: M, dense: Math.ceil(M / 4) }[format];
+const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) => {
+  const block = isBlockName(name) ? name : undefined;
+  const format = block ? 'block' : (name as Exclude<typeof name, BlockName>);
+  const keep = block ? blockMask(random, M, K, block, 0.6) : MASKS[format === 'dense' ? 'dense' : '50 %'](random, M, K);
+  const weight = pack('F32', integers(random, M * K), M, K, { keep, format, ...(block && { block }) });
+  const suffix = { quad: 'Quad', csr: 'Csr', block: 'Block', dense: 'Dense' }[format];
+  const structure = structureOf(weight);
+  const units = { quad: Math.ceil(K / 4), csr: M, block: block ? stripCount(block, M, K) : 0, dense: Math.ceil(M / 4) }[format];
   const [forward, backward]: [KernelName, KernelName] =
     format === 'dense' ? ['gemm', 'gemmT'] : [`spmm${suffix}` as KernelName, `spmmT${suffix}` as KernelName];
   // The dense products also take the features of a tile that W may be a band of.
   const sizes = format === 'dense' ? [M, M, K] : [M, K];
   const zeros = (n: number): Float64Array => new Float64Array(n);
   return {
+    name,
     format,
     length: weight.values.length,
     multiply(x: Float64Array, w: Float64Array): Float64Array {
@@ -67,7 +81,7 @@ const formats = (['quad', 'csr', 'dense'] as const).map((format) => {
 const [x, gy] = [normals(random, TILES * K * 16), normals(random, TILES * M * 16)];
 const [up, downT] = [normals(random, M * RANK), normals(random, K * RANK)];
 
-describe.each(formats)('$format', (f) => {
+describe.each(formats)('$name', (f) => {
   const w = normals(random, f.length);
 
   test('the transposed product is the gradient of x', () => {

@@ -48,6 +48,8 @@ const CASES = [
   { name: 'full training of what is kept', model: sparse, training: { method: 'full' } as const },
   { name: 'full training, the head tied to the embedding', model: tinyModel('2:4', { tied: true }), training: { method: 'full' } as const },
   { name: 'lors with the exact gradient, CSR', model: tinyModel('90 % sparse'), training: tinyAdapters(sparse, 'lors', 'exact') },
+  { name: 'lors with the exact gradient, blocks of 4x1', model: tinyModel('4x1'), training: tinyAdapters(sparse, 'lors', 'exact') },
+  { name: 'full training of what is kept, blocks of 1x4', model: tinyModel('1x4'), training: { method: 'full' } as const },
 ];
 
 describe.each(CASES)('a whole Llama, $name', ({ model, training }) => {

@@ -14,7 +14,9 @@ import type { Counts } from '../../src/program/program.ts';
 import type { Session } from '../../src/runtime/session.ts';
 import { pack, packDense } from '../../src/sparse/pack.ts';
 import type { PackedWeight } from '../../src/sparse/weight.ts';
-import { MASKS, gaussians, masked } from '../kernels/data.ts';
+import type { BlockName } from '../../src/sparse/block.ts';
+import { isBlockName } from '../../src/sparse/block.ts';
+import { MASKS, blockMask, gaussians, masked } from '../kernels/data.ts';
 
 /** Sizes that share no factor with a tile or, but for 2:4, a group. The vocabulary does not fill its last panel. */
 export function tinyConfig(tied = false, vocabulary = 13): LlamaConfig {
@@ -36,15 +38,16 @@ export function tinyConfig(tied = false, vocabulary = 13): LlamaConfig {
 
 /** Random weights of a size at which every part of the model matters. */
 export function tinyModel(
-  mask: keyof typeof MASKS = '2:4',
+  mask: keyof typeof MASKS | BlockName = '2:4',
   options: { tied?: boolean; dtype?: WeightDtype; vocabulary?: number } = {},
 ): LlamaModel {
   const model = initializeModel(tinyConfig(options.tied, options.vocabulary), 1);
   const random = new Random(2);
+  const inBlocks = isBlockName(mask) && ({ format: 'block', block: mask } as const);
   const linears = new Map<string, PackedWeight>();
   for (const [name, { rows, cols }] of model.linears) {
-    const keep = MASKS[mask](random, rows, cols);
-    linears.set(name, pack('F32', masked(gaussians(random, rows * cols, 0.5), keep), rows, cols, { keep }));
+    const keep = isBlockName(mask) ? blockMask(random, rows, cols, mask, 0.6) : MASKS[mask](random, rows, cols);
+    linears.set(name, pack('F32', masked(gaussians(random, rows * cols, 0.5), keep), rows, cols, { keep, ...inBlocks }));
   }
   const gains = new Map(
     [...model.gains].map(([name, gain]) => [name, { ...gain, values: gaussians(random, gain.values.length, 0.3).map((g) => g + 1) }]),

@@ -1,5 +1,7 @@
 /** Seeded inputs: small integers, whose sums are exact in any order, and Gaussians; masks of every kind. */
 import type { Random } from '../../src/core/random.ts';
+import type { BlockName } from '../../src/sparse/block.ts';
+import { BLOCKS } from '../../src/sparse/block.ts';
 import { nonZeros } from '../../src/sparse/keepMask.ts';
 
 /** Whole numbers from -most to most. */
@@ -38,6 +40,19 @@ export const MASKS = {
     Uint8Array.from({ length: rows * cols }, (_, i) => ((i % cols) % 4 < 2 ? 1 : 0)),
   dense: (_random: Random, rows: number, cols: number) => new Uint8Array(rows * cols).fill(1),
 } as const;
+
+/** Masks of whole blocks, a share of them kept. Those at the edge are cut off by it; every third strip of them keeps none. */
+export function blockMask(random: Random, rows: number, cols: number, block: BlockName, density: number): Uint8Array {
+  const { rows: R, cols: C } = BLOCKS[block];
+  const mask = new Uint8Array(rows * cols);
+  for (let r = 0; r < rows; r += R) {
+    for (let c = 0; c < cols; c += C) {
+      if (random.uniform() >= density || (R === 1 ? c / C : r / R) % 3 === 1) continue;
+      for (let i = r; i < Math.min(r + R, rows); i++) mask.fill(1, i * cols + c, i * cols + Math.min(c + C, cols));
+    }
+  }
+  return mask;
+}
 
 function grouped(random: Random, rows: number, cols: number, keep: number, group: number): Uint8Array {
   const mask = new Uint8Array(rows * cols);

@@ -3,8 +3,11 @@ import { encodeWeights } from '../../src/core/dtypes.ts';
 import type { WeightDtype } from '../../src/core/dtypes.ts';
 import { Random } from '../../src/core/random.ts';
 import { pack } from '../../src/sparse/pack.ts';
+import type { PackedWeight } from '../../src/sparse/weight.ts';
 import { EPS, expectClose, expectExact, expectWithin, largest, tolerance } from './claims.ts';
-import { MASKS, gaussians, integers, masked } from './data.ts';
+import { BLOCK_NAMES, isBlockName } from '../../src/sparse/block.ts';
+import type { BlockName } from '../../src/sparse/block.ts';
+import { MASKS, blockMask, gaussians, integers, masked } from './data.ts';
 import { eachFlavour } from './harness.ts';
 import { WeightCalls } from './weightCalls.ts';
 import { weightCases } from './weightCases.ts';
@@ -19,21 +22,28 @@ const whole = weightCases('integers').map(({ name, calls, random }, i) => {
 /** Every kind of number a half type has: normal, subnormal, both zeros, the largest. */
 const SPECIAL = [0, -0, 1, -1.5, 2 ** -24, -(2 ** -24), 1023 * 2 ** -24, 2 ** -14, -(2 ** -15), 65504, -65504, 0.1, -1 / 3];
 
-function halves(dtype: WeightDtype, format: 'quad' | 'csr' | 'dense', mask: keyof typeof MASKS): { calls: WeightCalls; random: Random } {
+function halves(
+  dtype: WeightDtype,
+  format: PackedWeight['format'],
+  mask: keyof typeof MASKS | BlockName,
+): { calls: WeightCalls; random: Random } {
   const random = new Random(7);
   const [rows, cols] = [53, 77];
-  const keep = MASKS[format === 'dense' ? 'dense' : mask](random, rows, cols);
+  const keep = isBlockName(mask) ? blockMask(random, rows, cols, mask, 0.6) : MASKS[mask](random, rows, cols);
   const numbers = gaussians(random, rows * cols).map((v, i) => (i % 3 ? v : SPECIAL[(i / 3) % SPECIAL.length]!));
-  const weight = pack(dtype, encodeWeights(dtype, masked(numbers, keep)), rows, cols, { keep, format });
+  const weight = pack(dtype, encodeWeights(dtype, masked(numbers, keep)), rows, cols, {
+    keep,
+    format,
+    ...(isBlockName(mask) && { block: mask }),
+  });
   return { calls: new WeightCalls(weight, 1), random };
 }
 
+const SCATTERED = ['2:4', '1:4', '3:4', '50 %', '90 % sparse', 'dense'] as const;
+const HALF_MASKS = { quad: SCATTERED, csr: SCATTERED, block: BLOCK_NAMES, dense: ['dense'] } as const;
 const HALF_CASES = (['F16', 'BF16'] as const).flatMap((dtype) =>
-  (['quad', 'csr', 'dense'] as const).flatMap((format) =>
-    (format === 'dense' ? (['dense'] as const) : (['2:4', '1:4', '3:4', '50 %', '90 % sparse', 'dense'] as const)).map((mask) => ({
-      name: `${dtype} ${format} ${mask}`,
-      ...halves(dtype, format, mask),
-    })),
+  Object.entries(HALF_MASKS).flatMap(([format, masks]) =>
+    masks.map((mask) => ({ name: `${dtype} ${format} ${mask}`, ...halves(dtype, format as PackedWeight['format'], mask) })),
   ),
 );
 

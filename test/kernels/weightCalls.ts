@@ -1,6 +1,7 @@
-/** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR and panels behind one face. */
+/** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR, blocks and panels behind one face. */
 import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
-import type { PackedWeight } from '../../src/sparse/weight.ts';
+import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
+import type { BlockWeight, PackedWeight } from '../../src/sparse/weight.ts';
 import type { Elements } from './elements.ts';
 import { KernelCall } from './harness.ts';
 
@@ -13,6 +14,11 @@ type Floats = Float32Array<ArrayBuffer>;
 function started(init: Init, name: string, initial: Floats): { out: number | Elements; init: 0 | Elements | string } {
   if (init === 'itself') return { out: initial, init: name };
   return { out: initial.length, init: init === 'other' ? initial : 0 };
+}
+
+/** The arguments that say where a block weight's values are. */
+function structureOf({ starts, index, block }: BlockWeight): { starts: Uint32Array; index: Uint8Array; R: number; C: number } {
+  return { starts, index, R: BLOCKS[block].rows, C: BLOCKS[block].cols };
 }
 
 export class WeightCalls {
@@ -30,7 +36,7 @@ export class WeightCalls {
   }
 
   /** y = init + W x, with f32 values. */
-  multiply(init: Init, initial: Floats, x: Floats, w: Floats): KernelCall<'spmmQuad' | 'spmmCsr' | 'gemm'> {
+  multiply(init: Init, initial: Floats, x: Floats, w: Floats): KernelCall<'spmmQuad' | 'spmmCsr' | 'spmmBlock' | 'gemm'> {
     const { rows: M, cols: K } = this.weight;
     const { out: y, init: from } = started(init, 'y', initial);
     const args = { y, init: from, x, w, M, K };
@@ -38,11 +44,12 @@ export class WeightCalls {
       return new KernelCall('spmmQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('spmmCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block') return new KernelCall('spmmBlock', this.tiles, { ...args, ...structureOf(this.weight) });
     return new KernelCall('gemm', this.tiles, { ...args, features: M });
   }
 
   /** y = init + W x for one token, with values of the weight's own type. */
-  multiplyToken(init: Init, initial: Floats, x: Floats): KernelCall<'spmvQuad' | 'spmvCsr' | 'gemv'> {
+  multiplyToken(init: Init, initial: Floats, x: Floats): KernelCall<'spmvQuad' | 'spmvCsr' | 'spmvBlock' | 'gemv'> {
     const { rows: M, cols: K, values, dtype } = this.weight;
     const { out: y, init: from } = started(init, 'y', initial);
     const args = { y, init: from, x, values: values as Elements, dtype: DTYPE_CODE[dtype], M, K };
@@ -50,11 +57,13 @@ export class WeightCalls {
       return new KernelCall('spmvQuad', Math.ceil(M / 512), { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('spmvCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block')
+      return new KernelCall('spmvBlock', tokenUnits(this.weight.block, M, K), { ...args, ...structureOf(this.weight) });
     return new KernelCall('gemv', Math.ceil(M / 4), args);
   }
 
   /** dx = init + W' dy, with f32 values. */
-  multiplyT(init: Init, initial: Floats, dy: Floats, w: Floats): KernelCall<'spmmTQuad' | 'spmmTCsr' | 'gemmT'> {
+  multiplyT(init: Init, initial: Floats, dy: Floats, w: Floats): KernelCall<'spmmTQuad' | 'spmmTCsr' | 'spmmTBlock' | 'gemmT'> {
     const { rows: M, cols: K } = this.weight;
     const { out: dx, init: from } = started(init, 'dx', initial);
     const args = { dx, init: from, dy, w, M, K };
@@ -62,11 +71,17 @@ export class WeightCalls {
       return new KernelCall('spmmTQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('spmmTCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block') return new KernelCall('spmmTBlock', this.tiles, { ...args, ...structureOf(this.weight) });
     return new KernelCall('gemmT', this.tiles, { ...args, features: M });
   }
 
   /** merged = (W + scaling up downT') on the pattern; rank 0 where there are no factors. */
-  merge(factors?: { up: Floats; downT: Floats; rank: number; scaling: number }): KernelCall<'mergeQuad' | 'mergeCsr' | 'mergeDense'> {
+  merge(factors?: {
+    up: Floats;
+    downT: Floats;
+    rank: number;
+    scaling: number;
+  }): KernelCall<'mergeQuad' | 'mergeCsr' | 'mergeBlock' | 'mergeDense'> {
     const { rows: M, cols: K, values, dtype } = this.weight;
     const { up = 0, downT = 0, rank = 0, scaling = 1 } = factors ?? {};
     const args = { merged: values.length, values: values as Elements, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K } as const;
@@ -74,11 +89,13 @@ export class WeightCalls {
       return new KernelCall('mergeQuad', Math.ceil(K / 4), { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('mergeCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block')
+      return new KernelCall('mergeBlock', stripCount(this.weight.block, M, K), { ...args, ...structureOf(this.weight) });
     return new KernelCall('mergeDense', Math.ceil(M / 4), args);
   }
 
   /** h = init + (dy x') on the pattern. */
-  sample(init: Init, initial: Floats, dy: Floats, x: Floats): KernelCall<'sddmmQuad' | 'sddmmCsr' | 'sddmmDense'> {
+  sample(init: Init, initial: Floats, dy: Floats, x: Floats): KernelCall<'sddmmQuad' | 'sddmmCsr' | 'sddmmBlock' | 'sddmmDense'> {
     const { rows: M, cols: K } = this.weight;
     const { out, init: from } = started(init, this.weight.format === 'dense' ? 'dw' : 'h', initial);
     const args = { init: from, dy, x, M, K, tiles: this.tiles };
@@ -86,27 +103,37 @@ export class WeightCalls {
       return new KernelCall('sddmmQuad', Math.ceil(K / 4), { h: out, ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('sddmmCsr', M, { h: out, ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block')
+      return new KernelCall('sddmmBlock', stripCount(this.weight.block, M, K), { h: out, ...args, ...structureOf(this.weight) });
     return new KernelCall('sddmmDense', Math.ceil(M / 4), { dw: out, ...args, features: M });
   }
 
   /** dUp += scaling H down'. Sparse formats only. */
-  upGradient(dUp: Floats, h: Floats, downT: Floats, rank: number, scaling: number): KernelCall<'upGradQuad' | 'upGradCsr'> {
+  upGradient(dUp: Floats, h: Floats, downT: Floats, rank: number, scaling: number): KernelCall<'upGradQuad' | 'upGradCsr' | 'upGradBlock'> {
     const args = { dUp, h, downT, rank, scaling, M: this.weight.rows, K: this.weight.cols };
     if (this.weight.format === 'quad')
       return new KernelCall('upGradQuad', rank / 4, { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('upGradCsr', rank / 4, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block') return new KernelCall('upGradBlock', rank / 4, { ...args, ...structureOf(this.weight) });
     throw new TypeError('upGradient: expected a sparse weight, got a dense one.');
   }
 
   /** dDownT += scaling H' up. Sparse formats only. */
-  downGradient(dDownT: Floats, h: Floats, up: Floats, rank: number, scaling: number): KernelCall<'downGradQuad' | 'downGradCsr'> {
+  downGradient(
+    dDownT: Floats,
+    h: Floats,
+    up: Floats,
+    rank: number,
+    scaling: number,
+  ): KernelCall<'downGradQuad' | 'downGradCsr' | 'downGradBlock'> {
     const { rows: M, cols: K } = this.weight;
     const args = { dDownT, h, up, rank, scaling, M, K };
     if (this.weight.format === 'quad')
       return new KernelCall('downGradQuad', Math.ceil(K / 4), { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('downGradCsr', rank / 4, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block') return new KernelCall('downGradBlock', rank / 4, { ...args, ...structureOf(this.weight) });
     throw new TypeError('downGradient: expected a sparse weight, got a dense one.');
   }
 }

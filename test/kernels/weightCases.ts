@@ -2,14 +2,16 @@
 import { Random } from '../../src/core/random.ts';
 import { pack } from '../../src/sparse/pack.ts';
 import type { PackedWeight } from '../../src/sparse/weight.ts';
-import { MASKS, gaussians, integers, masked } from './data.ts';
+import { BLOCK_NAMES, isBlockName } from '../../src/sparse/block.ts';
+import { MASKS, blockMask, gaussians, integers, masked } from './data.ts';
 import { WeightCalls } from './weightCalls.ts';
 
 /**
  * [rows, cols, tiles]. Not multiples of a panel, a group of four, a tile, a CSR block of 256 inputs or a quad block of
- * 512 rows; 513 and 520 rows have a second block, 260 and 300 inputs have one too.
+ * 512 rows; 513 and 520 rows have a second block, 260 and 300 inputs have one too. Strips of blocks list in segments of 256,
+ * or of 512 inputs, of which 530 have a second one.
  */
-const SHAPES = { small: [53, 76, 5], odd: [61, 77, 4], block: [513, 260, 3], blocks: [520, 300, 3] } as const;
+const SHAPES = { small: [53, 76, 5], odd: [61, 77, 4], block: [513, 260, 3], blocks: [520, 300, 3], wide: [21, 530, 3] } as const;
 
 export interface WeightCase {
   readonly name: string;
@@ -19,7 +21,7 @@ export interface WeightCase {
   readonly random: Random;
 }
 
-const PANEL_SHAPES = [...Object.values(SHAPES), [2, 5, 3], [16, 16, 3]] as const;
+const EVERY_SHAPE = [...Object.values(SHAPES), [2, 5, 3], [16, 16, 3]] as const;
 
 /** Every case; `values` makes the kept values. Small integers may be 0 and are kept all the same. */
 export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
@@ -35,7 +37,7 @@ export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
   ): void => {
     const random = new Random(seed);
     const elements = masked(values === 'integers' ? integers(random, rows * cols) : gaussians(random, rows * cols), keep);
-    const weight = pack('F32', elements, rows, cols, { keep, format });
+    const weight = pack('F32', elements, rows, cols, { keep, format, ...(isBlockName(name) && { block: name }) });
     cases.push({ name: `${format} ${name} ${rows}x${cols}`, calls: new WeightCalls(weight, tiles), elements, random });
   };
   let seed = 1;
@@ -48,6 +50,11 @@ export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
       make(name, keep, rows, cols, tiles, 'csr', seed++);
     }
   }
-  for (const [rows, cols, tiles] of PANEL_SHAPES) make('', new Uint8Array(rows * cols).fill(1), rows, cols, tiles, 'dense', seed++);
+  for (const block of BLOCK_NAMES) {
+    for (const [rows, cols, tiles] of EVERY_SHAPE) {
+      make(block, blockMask(new Random(seed), rows, cols, block, 0.6), rows, cols, tiles, 'block', seed++);
+    }
+  }
+  for (const [rows, cols, tiles] of EVERY_SHAPE) make('', new Uint8Array(rows * cols).fill(1), rows, cols, tiles, 'dense', seed++);
   return cases;
 }

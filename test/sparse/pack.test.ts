@@ -4,7 +4,8 @@ import { Random } from '../../src/core/random.ts';
 import { keepMaskOf, pack, packDense, unpack, valueOrder } from '../../src/sparse/pack.ts';
 import { indexBytes } from '../../src/sparse/weight.ts';
 import { sameBits } from '../kernels/claims.ts';
-import { MASKS, gaussians, masked } from '../kernels/data.ts';
+import { BLOCKS, BLOCK_NAMES, eachInBlocks } from '../../src/sparse/block.ts';
+import { MASKS, blockMask, gaussians, masked } from '../kernels/data.ts';
 
 const SHAPES = [
   [1, 1],
@@ -43,6 +44,81 @@ describe.each(Object.keys(MASKS) as (keyof typeof MASKS)[])('a %s mask', (name) 
       expect(indexBytes(weight)).toBeGreaterThan(0);
     }
   });
+});
+
+describe.each(BLOCK_NAMES)('blocks of %s', (block) => {
+  const cases = [...SHAPES, [21, 530] as const].map(([rows, cols]) => {
+    const random = new Random(rows + cols);
+    const keep = blockMask(random, rows, cols, block, 0.7);
+    return { rows, cols, keep, values: masked(gaussians(random, rows * cols), keep) };
+  });
+
+  test.each(cases)('$rows x $cols come back bit for bit in every type; the index is the mask, each value once', (c) => {
+    const { rows, cols, keep, values } = c;
+    for (const dtype of DTYPES) {
+      const elements = encodeWeights(dtype, values);
+      const weight = pack(dtype, elements, rows, cols, { format: 'block', block });
+      expect([dtype, sameBits(unpack(weight, weight.values), elements)]).toEqual([dtype, true]);
+      expect(sameBits(keepMaskOf(weight), keep)).toBe(true);
+      expect(weight.kept).toBe(keep.reduce((a, b) => a + b, 0));
+      expect(new Set(valueOrder(weight)).size).toBe(weight.kept);
+    }
+  });
+
+  test('are recognised from the zeros of a matrix, at its edges too, and by their largest name', () => {
+    for (const [rows, cols] of [
+      [64, 96],
+      [53, 76],
+      [61, 77],
+      [21, 530],
+    ] as const) {
+      const keep = blockMask(new Random(1), rows, cols, block, 0.5);
+      const weight = pack('BF16', encodeWeights('BF16', masked(gaussians(new Random(2), rows * cols), keep)), rows, cols);
+      expect([weight.format, weight.pattern, weight.format === 'block' && weight.block]).toEqual(['block', block, block]);
+    }
+  });
+
+  test('with one weight more or less are no blocks: as before', () => {
+    const [rows, cols] = [64, 96];
+    for (const density of [0.5, 0.1]) {
+      const whole = blockMask(new Random(1), rows, cols, block, density);
+      for (const at of [whole.indexOf(1), whole.lastIndexOf(0)]) {
+        const keep = whole.map((k, i) => (i === at ? 1 - k : k));
+        const weight = pack('F32', masked(gaussians(new Random(2), rows * cols), keep), rows, cols);
+        expect([weight.format, weight.pattern]).toEqual([density === 0.5 ? 'quad' : 'csr', 'unstructured']);
+        expect(() => pack('F32', gaussians(new Random(2), rows * cols), rows, cols, { keep, format: 'block', block })).toThrow(
+          `pack: expected a mask of whole blocks of ${block}, got 64 x 96 with others.`,
+        );
+      }
+    }
+  });
+
+  test('take a byte of index each, and eight a strip and segment', () => {
+    const [rows, cols] = [512, 512];
+    const keep = blockMask(new Random(1), rows, cols, block, 1);
+    const weight = pack('F32', masked(gaussians(new Random(2), rows * cols), keep), rows, cols, { format: 'block', block });
+    const { rows: R, cols: C } = BLOCKS[block];
+    const lists = (512 / Math.max(R, C)) * (block === '4x4' ? 1 : 2);
+    expect(indexBytes(weight)).toBe(weight.kept / (R * C) + 8 * (lists + 1));
+  });
+});
+
+test('blocks stand panel by panel: for each listed feature the four of the panel', () => {
+  const positions = (block: (typeof BLOCK_NAMES)[number], rows: number, cols: number, starts: number[], index: number[]): number[] => {
+    const all: number[] = [];
+    const packed = { block, starts: Uint32Array.from(starts), index: Uint8Array.from(index) };
+    eachInBlocks(packed, rows, cols, (position) => all.push(position));
+    return all;
+  };
+  expect(positions('4x1', 5, 3, [0, 0, 2, 8, 3, 9], [0, 2, 1])).toEqual([0, 3, 6, 9, 2, 5, 8, 11, 13]);
+  expect(positions('16x1', 6, 2, [0, 0, 1, 6], [1])).toEqual([1, 3, 5, 7, 9, 11]);
+  expect(positions('1x4', 2, 6, [0, 0, 1, 4, 3, 8], [1, 0, 1])).toEqual([6, 7, 8, 9, 4, 5, 10, 11]);
+  expect(positions('4x4', 4, 6, [0, 0, 1, 8], [1])).toEqual([4, 10, 16, 22, 5, 11, 17, 23]);
+});
+
+test('a matrix of nearly whole rows or columns was not pruned in blocks', () => {
+  const keep = new Uint8Array(64 * 64).map((_, i) => (i % 64 === 7 ? 0 : 1));
+  expect(pack('F32', masked(gaussians(new Random(1), 64 * 64), keep), 64, 64)).toMatchObject({ format: 'quad', pattern: 'unstructured' });
 });
 
 test('a kept value that is exactly zero stays in the pattern: training may pass through it', () => {

@@ -5,6 +5,7 @@
  */
 import type { KernelName, Kernels } from '../table.ts';
 import { attention, attentionBackward, sumHeads } from './attention.ts';
+import * as block from './block.ts';
 import * as csr from './csr.ts';
 import * as dense from './dense.ts';
 import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
@@ -22,6 +23,7 @@ type Oracle<K extends KernelName> = (...args: { [I in keyof Parameters<Kernels[K
 export const REFERENCE = {
   ...quad,
   ...csr,
+  ...block,
   ...dense,
   ...lowRank,
   rmsNorm,
