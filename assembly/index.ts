@@ -25,3 +25,4 @@ export { embed, embedGrad } from './embedding';
 export { gatherTokens, storeTokens } from './tokens';
 export { adamw } from './adamw';
 export { sumSquares, clipScale, featureSquares, clear } from './reduce';
+export { multiplyAdds, readRuns, copyRuns } from './limits';

@@ -94,4 +94,7 @@ export const SIGNATURES = {
   clipScale: { norm: 'out', clip: 'out', partials: 'in', n: 'n', maxNorm: 'n' },
   featureSquares: { total: 'inout', x: 'in', K: 'n', tokens: 'tokens' },
   clear: { x: 'out' },
+  multiplyAdds: { y: 'out', x: 'in', w: 'in', turns: 'n' },
+  readRuns: { bits: 'out', words: 'in' },
+  copyRuns: { y: 'out', x: 'in' },
 } as const satisfies Record<KernelName, Readonly<Record<string, Role>>>;

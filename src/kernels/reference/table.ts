@@ -9,6 +9,7 @@ import * as block from './block.ts';
 import * as csr from './csr.ts';
 import * as dense from './dense.ts';
 import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
+import * as limits from './limits.ts';
 import * as lowRank from './lowRank.ts';
 import * as oneToken from './oneToken.ts';
 import * as optimizer from './optimizer.ts';
@@ -39,6 +40,7 @@ export const REFERENCE = {
   ...tokens,
   ...oneToken,
   ...optimizer,
+  ...limits,
 } satisfies { readonly [K in KernelName]: Oracle<K> };
 
 /** Runs the oracle of a kernel. */
