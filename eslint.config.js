@@ -5,7 +5,9 @@ export default tseslint.config(
   {
     files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.json', './src/bench/page/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       // Index reads are checked by noUncheckedIndexedAccess; where the bound is evident, `!` says so.
       '@typescript-eslint/no-non-null-assertion': 'off',

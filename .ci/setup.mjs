@@ -27,4 +27,5 @@ const latest = (...names) => Math.max(...names.map((name) => newest(join(root, n
 
 if (newest(join(root, 'node_modules/.package-lock.json')) < latest('package-lock.json')) npm('ci', '--no-audit', '--no-fund');
 if (newest(join(root, 'build/wide-shared.wasm')) < latest('assembly', 'asconfig.json')) npm('run', '--silent', 'build:kernels');
+if (newest(join(root, 'build/report.js')) < latest('src/bench', 'rolldown.config.js')) npm('run', '--silent', 'build:report');
 if (newest(join(root, 'dist/index.js')) < latest('src', 'tsconfig.json', 'tsconfig.build.json')) npm('run', '--silent', 'build:ts');

@@ -33,10 +33,18 @@ function flag(name: string, spec: OptionSpec): Option {
   const argument = kind === 'flag' ? '' : ` <${typeof kind === 'object' ? kind.join('|') : PLACEHOLDERS[kind]}>`;
   const fallback = spec.default === undefined || spec.default === false ? '' : ` (default: ${String(spec.default)})`;
   const option = new Option(`${flagOf(name)}${argument}`, `${spec.help}${fallback}${spec.required ? ' (required)' : ''}`);
-  return kind === 'flag' ? option : option.argParser((text) => parseOption(kind, text));
+  return kind === 'flag' || kind === 'paths' ? option : option.argParser((text) => parseOption(kind, text));
 }
 
-const PLACEHOLDERS = { text: 'text', whole: 'n', number: 'x', list: 'a,b,...', bytes: 'size' } as const;
+const PLACEHOLDERS = {
+  text: 'text',
+  whole: 'n',
+  number: 'x',
+  list: 'a,b,...',
+  wholes: 'n,n,...',
+  paths: 'files...',
+  bytes: 'size',
+} as const;
 
 /** Reads options from YAML; names as flags (`max-seq-length`), with underscores, or as in the library. Throws FormatError. */
 export function readConfig(path: string, table: OptionTable): Record<string, unknown> {

@@ -1,4 +1,5 @@
 /** What each command runs and how it tells its result. Options were parsed, but the tasks themselves check them. */
+import { bench, compareResults } from '../bench/bench.ts';
 import { evaluate } from '../tasks/evaluate.ts';
 import { finetune } from '../tasks/finetune.ts';
 import { fuse } from '../tasks/fuse.ts';
@@ -7,6 +8,7 @@ import { inspect, inspectModel } from '../tasks/inspect.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { prune } from '../tasks/prune.ts';
 import { describeModel } from './describe.ts';
+import { describeBench, describeBenchEvent, describeComparison } from './describeBench.ts';
 import type { Reporter } from './report.ts';
 
 /** Given options: resolveOptions refuses what does not belong to the task's table. */
@@ -66,4 +68,15 @@ export async function runGenerate(given: Options, reporter: Reporter): Promise<v
 export function runInspect(given: Options, reporter: Reporter): void {
   const report = inspect(given as unknown as Parameters<typeof inspect>[0]);
   reporter.result(report, describeModel(report));
+}
+
+export async function runBench(given: Options, reporter: Reporter): Promise<void> {
+  const { compare } = given;
+  if (compare !== undefined) {
+    const comparison = compareResults(compare as readonly string[]);
+    reporter.result({ event: 'result', ...comparison }, describeComparison(comparison));
+    return;
+  }
+  const { report, files } = await bench(given, (event) => reporter.result(event, describeBenchEvent(event)));
+  reporter.result({ event: 'result', ...report, files }, describeBench(report, files));
 }

@@ -2,6 +2,7 @@
 import { megabytes } from '../runtime/session.ts';
 import type { TrainEvent } from '../tasks/events.ts';
 import type { ModelReport } from '../tasks/inspect.ts';
+import { columnsOf } from './columns.ts';
 
 type Told = Exclude<TrainEvent, { event: 'progress' }>;
 
@@ -63,13 +64,11 @@ export function describeModel(report: ModelReport): string {
     kilobytes(layer.denseBytes),
   ]);
   const table = [['module', 'shape', 'dtype', 'pattern', 'density', 'packed', 'dense'], ...rows];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  const lines = table.map((row) => row.map((cell, i) => (i < 4 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '));
   const { parameters, projectionDensity, packedBytes, denseBytes } = report;
   const total =
     `${parameters.toLocaleString('en')} parameters; ${(projectionDensity * 100).toFixed(2)} % of the projections kept; ` +
     `${megabytes(packedBytes)} packed, ${megabytes(denseBytes)} dense`;
-  return `${lines.join('\n')}\n${total}\n`;
+  return `${columnsOf(table, 4)}\n${total}\n`;
 }
 
 function kilobytes(bytes: number): string {

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** The command `lors`. */
 import { Command, CommanderError } from 'commander';
-import { readFileSync } from 'node:fs';
+import { BENCH_OPTIONS } from '../bench/options.ts';
+import { packageVersion } from '../io/packageVersion.ts';
 import { EVALUATE_OPTIONS } from '../tasks/evaluate.ts';
 import { FINETUNE_OPTIONS } from '../tasks/finetuneOptions.ts';
 import { FUSE_OPTIONS } from '../tasks/fuse.ts';
@@ -9,16 +10,15 @@ import { GENERATE_OPTIONS } from '../tasks/generate.ts';
 import { INSPECT_OPTIONS } from '../tasks/inspect.ts';
 import { PRUNE_OPTIONS } from '../tasks/prune.ts';
 import { addCommand } from './command.ts';
-import { runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune } from './commands.ts';
+import { runBench, runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune } from './commands.ts';
 
 /** Exit codes: 1 something went wrong, 2 the command line was wrong, 130 interrupted. */
 const USAGE = 2;
 
 function build(): Command {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
   const program = new Command('lors')
     .description('Fine-tune sparse Llamas on any CPU and keep every pruned weight at zero.')
-    .version(version)
+    .version(packageVersion())
     .showSuggestionAfterError()
     .exitOverride();
   addCommand(program, 'finetune', 'fine-tune a model, pruning it first if asked', FINETUNE_OPTIONS, runFinetune);
@@ -27,8 +27,21 @@ function build(): Command {
   addCommand(program, 'generate', 'go on from a prompt', GENERATE_OPTIONS, runGenerate);
   addCommand(program, 'fuse', 'merge an adapter into its model; zeros stay zero', FUSE_OPTIONS, runFuse);
   addCommand(program, 'inspect', 'pattern, density and bytes of each matrix', INSPECT_OPTIONS, runInspect);
+  addCommand(
+    program,
+    'bench',
+    'which sparsity pays on this machine: speed by pattern, shape and tokens, and quality beside it',
+    BENCH_OPTIONS,
+    runBench,
+  );
   return program;
 }
+
+// Whoever reads may have had enough: `lors bench | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 try {
   await build().parseAsync();

@@ -1,13 +1,16 @@
 /** Options from a table: kinds, defaults and checks in one place, for the library and the command alike. */
 import { explain, shown } from './errors.ts';
 
-/** How an option is read; a list of strings is a choice. A `list` is comma-separated on the command line. */
-export type OptionKind = 'text' | 'whole' | 'number' | 'flag' | 'list' | 'bytes' | readonly string[];
+/**
+ * How an option is read; a list of strings is a choice. A `list` and `wholes` (whole numbers) are comma-separated on the command
+ * line; `paths` are arguments of their own.
+ */
+export type OptionKind = 'text' | 'whole' | 'number' | 'flag' | 'list' | 'wholes' | 'paths' | 'bytes' | readonly string[];
 
 export interface OptionSpec {
   readonly kind: OptionKind;
   readonly default?: string | number | boolean | readonly string[];
-  /** Smallest value of a number. */
+  /** Smallest value of a number, or of each of several. */
   readonly least?: number;
   /** A number must be larger than this. */
   readonly above?: number;
@@ -27,11 +30,13 @@ type ValueOf<S extends OptionSpec> = S['kind'] extends 'text'
     ? number
     : S['kind'] extends 'flag'
       ? boolean
-      : S['kind'] extends 'list'
+      : S['kind'] extends 'list' | 'paths'
         ? readonly string[]
-        : S['kind'] extends readonly (infer V)[]
-          ? V
-          : never;
+        : S['kind'] extends 'wholes'
+          ? readonly number[]
+          : S['kind'] extends readonly (infer V)[]
+            ? V
+            : never;
 
 /** Options of a table with every default filled in. */
 export type Resolved<T extends OptionTable> = {
@@ -73,7 +78,12 @@ function checked(name: string, spec: OptionSpec, value: unknown): unknown {
   };
   if (kind === 'text') return typeof value === 'string' && value !== '' ? value : wrong('a text');
   if (kind === 'flag') return typeof value === 'boolean' ? value : wrong('true or false');
-  if (kind === 'list') {
+  if (kind === 'wholes') {
+    const least = spec.least ?? 0;
+    const fits = Array.isArray(value) && value.length > 0 && value.every((n) => Number.isSafeInteger(n) && n >= least);
+    return fits ? value : wrong(`a list of whole numbers of at least ${least}`);
+  }
+  if (kind === 'list' || kind === 'paths') {
     if (!Array.isArray(value) || value.length === 0) return wrong('a list');
     const values = spec.values;
     const odd = (value as unknown[]).find((v) => typeof v !== 'string' || (values && !values.includes(v)));
@@ -101,6 +111,7 @@ function checked(name: string, spec: OptionSpec, value: unknown): unknown {
 /** Reads an option from text: a flag's argument. Leaves what it cannot read for resolveOptions to refuse. */
 export function parseOption(kind: OptionKind, text: string): unknown {
   if (kind === 'list') return text.split(',').map((part) => part.trim());
+  if (kind === 'wholes') return text.split(',').map((part) => parseOption('whole', part));
   if (kind === 'bytes') return parseBytes(text);
   if (kind !== 'whole' && kind !== 'number') return text;
   const value = Number(text);

@@ -15,6 +15,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['io', 'threads'],
   ['prune', 'train', 'generate'],
   ['tasks'],
+  ['bench'],
   ['cli', 'index', 'edge', 'kernelLevel'],
 ];
 

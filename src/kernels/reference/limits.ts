@@ -2,19 +2,12 @@
 
 const RUN = 16384;
 
-export function multiplyAdds(
-  y: Float64Array,
-  x: Float64Array,
-  w: Float64Array,
-  turns: number,
-  begin: number,
-  end: number,
-): void {
+export function multiplyAdds(y: Float64Array, x: Float64Array, w: Float64Array, turns: number, begin: number, end: number): void {
   for (let u = begin; u < end; u++) {
-    for (let i = 0; i < 24; i++) {
+    for (let i = 0; i < 16; i++) {
       let sum = 0;
-      for (let n = 0; n < turns; n++) sum += x[(n & 7) * 24 + i]!;
-      y[u * 32 + i] = (w[0]! + w[1]!) * sum;
+      for (let n = 0; n < turns; n++) sum += x[(n & 7) * 16 + i]!;
+      y[u * 16 + i] = (w[0]! + w[1]! + w[2]! + w[3]!) * sum;
     }
   }
 }
