@@ -1,11 +1,11 @@
 // Dense weights in panels of four rows: [ceil(M / 4)][K][4] f32, the last panel padded with zero rows.
 //
-//   gemm   Y = W X     gemmT  dX = W' dY     sddmm  dW = dY X'          W is M x K (out x in)
+//   gemm   Y = W X     gemmT  dX = W' dY          W is M x K (out x in)
 //
 // One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
-import { FEATURE_SHIFT, WIDE_LANES, dot, madd, splatAt, start, sums4, weightAt } from './lanes';
+import { FEATURE_SHIFT, WIDE_LANES, madd, splatAt, start } from './lanes';
 
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
 const INPUTS: usize = 640;
@@ -339,58 +339,5 @@ function backwardInputs(dx: usize, dy: usize, w: usize, stride: usize, rows: usi
   if (inputs > 3) {
     v128.store(dx3, d0);
     v128.store(dx3, d1, 16);
-  }
-}
-
-/** merged = W + s up downT' (rank 0 only unpacks W to f32), for panels [begin, end). up [M][r], downT [K][r]. */
-export function mergeDense(
-  merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32, M: usize, K: usize, begin: usize, end: usize,
-): void {
-  const row = rank << 2;
-  for (let p = begin; p < end; p++) {
-    const rows = min(<usize>4, M - (p << 2)), u = up + (p << 2) * row;
-    for (let k: usize = 0; k < K; k++) {
-      const n = (p * K + k) << 2, d = downT + k * row;
-      for (let r: usize = 0; r < 4; r++) {
-        const update = r < rows ? scaling * dot(u + r * row, d, rank) : 0;
-        store<f32>(merged + ((n + r) << 2), weightAt(values, n + r, dtype) + update);
-      }
-    }
-  }
-}
-
-/** dW = (init or 0) + dY X' in panels, summed over `tiles` tiles, for panels [begin, end). */
-export function sddmmDense(
-  dw: usize, init: usize, dy: usize, x: usize, features: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
-): void {
-  for (let p = begin; p < end; p++) {
-    const rows = min(<usize>4, M - (p << 2)), o = dw + ((p * K) << 4);
-    start(o, init ? init + ((p * K) << 4) : 0, K << 4);
-    // Rows that are not there repeat the first one; their sums are set to zero.
-    const s1: usize = rows > 1 ? 64 : 0, s2: usize = rows > 2 ? 128 : 0, s3: usize = rows > 3 ? 192 : 0;
-    for (let t: usize = 0; t < tiles; t++) {
-      const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
-      let xt = x + ((t * K) << FEATURE_SHIFT);
-      for (let k = o, last = o + (K << 4); k < last; k += 16, xt += 64) {
-        let x0 = v128.load(xt);
-        let a = f32x4.mul(x0, v128.load(d)), b = f32x4.mul(x0, v128.load(d + s1));
-        let c = f32x4.mul(x0, v128.load(d + s2)), e = f32x4.mul(x0, v128.load(d + s3));
-        x0 = v128.load(xt, 16);
-        a = madd(x0, v128.load(d, 16), a), b = madd(x0, v128.load(d + s1, 16), b);
-        c = madd(x0, v128.load(d + s2, 16), c), e = madd(x0, v128.load(d + s3, 16), e);
-        x0 = v128.load(xt, 32);
-        a = madd(x0, v128.load(d, 32), a), b = madd(x0, v128.load(d + s1, 32), b);
-        c = madd(x0, v128.load(d + s2, 32), c), e = madd(x0, v128.load(d + s3, 32), e);
-        x0 = v128.load(xt, 48);
-        a = madd(x0, v128.load(d, 48), a), b = madd(x0, v128.load(d + s1, 48), b);
-        c = madd(x0, v128.load(d + s2, 48), c), e = madd(x0, v128.load(d + s3, 48), e);
-        v128.store(k, f32x4.add(v128.load(k), sums4(a, b, c, e)));
-      }
-    }
-    if (rows < 4) {
-      for (let k = o, last = o + (K << 4); k < last; k += 16) {
-        for (let r = rows; r < 4; r++) store<f32>(k + (r << 2), 0);
-      }
-    }
   }
 }

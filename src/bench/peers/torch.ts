@@ -1,4 +1,4 @@
-/** Native PyTorch, eager, in a process of its own that is told what to do line by line (torch.py). */
+/** Native PyTorch, eager, in a process of its own that is told what to do line by line (eager.py). */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import type { Op } from '../work.ts';
 import type { Peer } from './peer.ts';
 
 /** Beside the sources, which ship with the package; source and compiled files are equally deep in it. */
-const SCRIPT = fileURLToPath(new URL('../../../src/bench/peers/torch.py', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../../src/bench/peers/eager.py', import.meta.url));
 
 /** Throws UnsupportedError where `python` has no torch. */
 export async function torch(python: string): Promise<Peer> {
