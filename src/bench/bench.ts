@@ -16,7 +16,7 @@ import { pooledSessions } from '../threads/pool.ts';
 import type { Comparison } from './compare.ts';
 import { compareReports } from './compare.ts';
 import { BENCH_OPTIONS, DEFAULTS } from './options.ts';
-import { parsePatterns } from './patterns.ts';
+import { checkFits, parsePatterns } from './patterns.ts';
 import { ortWeb } from './peers/ort.ts';
 import type { Peer } from './peers/peer.ts';
 import { tfjsWasm } from './peers/tfjs.ts';
@@ -59,8 +59,9 @@ export async function bench(
   try {
     for (const name of settings.against ?? []) peers.push(await peerOf(name, settings.python));
     const made = new Date().toISOString();
-    const measured = await runBench(plan, { sessions: sessionsOf, peers }, onEvent);
+    // The longest work comes first, and with it all that can be wrong with a model and its data.
     const found: QualityReport | undefined = quality && (await measureQuality(quality, (row) => onEvent({ event: 'quality', ...row })));
+    const measured = await runBench(plan, { sessions: sessionsOf, peers }, onEvent);
     const report: BenchReport = {
       schema: SCHEMA,
       made,
@@ -93,12 +94,15 @@ function planOf(settings: Settings): BenchPlan {
     (a, b) => Number(a === 'wide') - Number(b === 'wide'),
   );
   const ofModel = settings.quality && settings.shapes === undefined;
+  const patterns = parsePatterns(settings.patterns ?? defaults.patterns);
+  const shapes = uniqueShapes(
+    ofModel ? shapesOfModel(required(settings.model, '--model')) : (settings.shapes ?? defaults.shapes).flatMap(shapesNamed),
+  );
+  for (const pattern of patterns) for (const shape of shapes) checkFits(pattern, shape);
   return {
-    patterns: parsePatterns(settings.patterns ?? defaults.patterns),
+    patterns,
     ops: OPS.filter((op) => (settings.ops ?? (settings.quality ? DEFAULTS.quick.ops : defaults.ops)).includes(op)),
-    shapes: uniqueShapes(
-      ofModel ? shapesOfModel(required(settings.model, '--model')) : (settings.shapes ?? defaults.shapes).flatMap(shapesNamed),
-    ),
+    shapes,
     tokens: unique(settings.tokens ?? (settings.quality ? [settings.batchSize * settings.maxSeqLength] : defaults.tokens)),
     threads: unique(settings.threads ?? (settings.quick ? [1] : settings.quality ? [cores] : [1, cores])),
     flavours: unique(flavours),

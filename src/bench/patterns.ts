@@ -56,17 +56,24 @@ export function sparsityOf(pattern: Pattern): string | undefined {
   return pattern.kind === 'block' ? `${pattern.block}:${pattern.zeros}` : `${pattern.zeros}`;
 }
 
-/** A random mask [rows, cols], 1 = kept. Throws RangeError where a group does not divide the inputs. */
+/** Throws RangeError where a matrix cannot have a pattern: a group must divide its inputs. */
+export function checkFits(pattern: Pattern, { rows, cols }: { readonly rows: number; readonly cols: number }): void {
+  if (pattern.kind !== 'n:m' || cols % pattern.group === 0) return;
+  const hint = 'Leave the pattern or the shape out.';
+  throw new RangeError(
+    explain(`--patterns ${pattern.name}`, `inputs that are a multiple of ${pattern.group}`, `a matrix ${rows}x${cols}`, hint),
+  );
+}
+
+/** A random mask [rows, cols], 1 = kept. Throws RangeError as checkFits does. */
 export function randomMask(pattern: Pattern, rows: number, cols: number, random: Random): Uint8Array {
+  checkFits(pattern, { rows, cols });
   const keep = new Uint8Array(rows * cols);
   switch (pattern.kind) {
     case 'dense':
       return keep.fill(1);
     case 'n:m': {
       const { keep: n, group } = pattern;
-      if (cols % group) {
-        throw new RangeError(explain(`--patterns ${pattern.name}`, `inputs that are a multiple of ${group}`, `a matrix ${rows}x${cols}`));
-      }
       for (let at = 0; at < keep.length; at += group) {
         // One pass over the group: each place is kept with the chance that makes n in all (Knuth, algorithm S).
         for (let i = 0, left = n; left > 0; i++) {

@@ -41,8 +41,8 @@ export type BenchEvent =
 const DENSE: Pattern = { name: 'dense', kind: 'dense', zeros: 0 };
 
 /**
- * Every row of the plan. Dense is always among the patterns: it is what speed-ups are over. All results of a group are
- * checked before any is timed. Throws WrongResult where one is wrong, MemoryBudgetError where a group does not fit.
+ * Every row of the plan. Dense is always among the patterns: it is what speed-ups are over; one token, among other numbers of
+ * them, is for the product alone. All results of a group are checked before any is timed. Throws WrongResult where one is wrong, MemoryBudgetError where a group does not fit.
  */
 export async function runBench(
   plan: BenchPlan,
@@ -64,7 +64,7 @@ export async function runBench(
       for (const shape of shapes) {
         for (const t of tokens) {
           const problem = makeProblem(shape, t, plan.rank);
-          const found = await runGroup({ ...plan, patterns }, problem, limit, sessions, host.peers);
+          const found = await runGroup({ ...plan, patterns, ops: opsAt(t, plan) }, problem, limit, sessions, host.peers);
           rows.push(...found);
           onEvent({ event: 'group', done: ++done, groups, rows: found });
         }
@@ -72,6 +72,11 @@ export async function runBench(
     }
   }
   return { limits, rows };
+}
+
+/** With others, one token is for generation: nobody trains on one. By itself it is what was asked for. */
+function opsAt(tokens: number, plan: BenchPlan): readonly Op[] {
+  return tokens === 1 && plan.tokens.length > 1 && plan.ops.includes('spmm') ? ['spmm'] : plan.ops;
 }
 
 async function runGroup(

@@ -107,7 +107,7 @@ export function saveCheckpoint(directory: string, { config, tensors, copyFrom, s
       shards.push([]);
       room = shardBytes;
     }
-    shards.at(-1).push(tensor);
+    shards.at(-1)!.push(tensor);
     room -= bytes;
     total += bytes;
   }

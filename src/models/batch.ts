@@ -64,7 +64,7 @@ export function packRows(all: Iterable<Sequence>, length: number): Sequence[][] 
       rows.push([]);
       room = length;
     }
-    rows.at(-1).push(window);
+    rows.at(-1)!.push(window);
     room -= tokens;
   }
   return rows;

@@ -114,7 +114,7 @@ describe('what it says', () => {
     expect(times).toEqual([...times].sort((a, b) => b - a));
     const dense = all.find(({ name }) => name === 'over dense')!;
     for (const direction of ['ascending', 'descending'] as const) {
-      expect(rows[sorted(rows, dense, direction).at(-1)]!.overDense).toBeUndefined();
+      expect(rows[sorted(rows, dense, direction).at(-1)!]!.overDense).toBeUndefined();
     }
   });
 

@@ -100,7 +100,10 @@ describe('a run', () => {
         }
         // It says itself how long it took.
         const run = () => Promise.resolve(0.25);
-        const check = () => Promise.resolve(checkForward('peer', y, dense, problem));
+        const check = async () => {
+          await Promise.resolve();
+          checkForward('peer', y, dense, problem);
+        };
         return Promise.resolve({ cases: [{ op: 'spmm' as const, run, check }], close: () => Promise.resolve() });
       },
       end: () => undefined,

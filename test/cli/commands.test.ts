@@ -65,7 +65,7 @@ withShared('the commands, on stories260K', () => {
       expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
       return jsonLines(stdout);
     };
-    const last = (lines: Record<string, unknown>[]): Record<string, unknown> => lines.at(-1);
+    const last = (lines: Record<string, unknown>[]): Record<string, unknown> => lines.at(-1)!;
     const pruned = await json('prune', ...base(), '--method', 'wanda', '--calibration-samples', '8', '--out', at('pruned'));
     expect(pruned.map(({ event }) => event)).toEqual(['prune', 'prune', 'prune', 'prune', 'prune', 'result']);
     expect(last(pruned)).toMatchObject({ projectionDensity: 0.5, out: at('pruned') });
@@ -166,7 +166,7 @@ withShared('the commands, on stories260K', () => {
       });
       const { code, stdout, stderr } = await running.finished;
       expect({ code, stderr }).toEqual({ code: 130, stderr: '' });
-      const done = jsonLines(stdout).at(-1);
+      const done = jsonLines(stdout).at(-1)!;
       expect(done).toMatchObject({ event: 'done', interrupted: true, steps: 60 });
       const step = done['step'] as number;
       expect(step).toBeLessThan(60);

@@ -109,7 +109,7 @@ export function breakEven(points: readonly { readonly density: number; readonly 
     const density = denser.density * (sparser.density / denser.density) ** (a / (a - b));
     return { kind: 'at', density, pays: sparser.speedUp >= 1 ? 'below' : 'above' };
   }
-  return { kind: first.speedUp >= 1 ? 'always' : 'never', least: sorted.at(-1).density, most: first.density };
+  return { kind: first.speedUp >= 1 ? 'always' : 'never', least: sorted.at(-1)!.density, most: first.density };
 }
 
 export interface PeerReference {

@@ -1,5 +1,6 @@
 /** What a report found, in words: computed from its rows, noise said. */
 import { breakEven, comparable, curves, family, grouped, setting } from './curves.ts';
+import { qualityName } from './quality.ts';
 import { counted, duration, listed, median, number, percent, times } from './format.ts';
 import type { BenchReport, BenchRow } from '../types.ts';
 
@@ -58,14 +59,15 @@ export function breakEvens(rows: readonly BenchRow[]): FamilyBreakEven[] {
 /** `faster at or below 41 % to 48 % kept`, and where that does not hold in every setting, in how many. */
 export function describeBreakEven({ at, always, never, above, least, most }: FamilyBreakEven): string {
   const settings = at.length + always + never + above;
-  const range = least === most ? percent(least) : `${percent(least)} to ${percent(most)}`;
+  const single = percent(least) === percent(most);
+  const range = single ? percent(least) : `${percent(least)} to ${percent(most)}`;
   const crossing = at.length > 1 && percent(at[0]) !== percent(at.at(-1)) ? `${percent(at[0])} to ${percent(at.at(-1))}` : percent(at[0]);
   const parts = [
     ...(at.length > 0 ? [{ count: at.length, text: `breaks even at ${crossing} kept` }] : []),
     ...(always > 0
-      ? [{ count: always, text: least === most ? `is faster at ${range} kept` : `is faster at every density measured (${range})` }]
+      ? [{ count: always, text: single ? `is faster at ${range} kept` : `is faster at every density measured (${range})` }]
       : []),
-    ...(never > 0 ? [{ count: never, text: least === most ? `is slower at ${range} kept` : `never breaks even (${range} measured)` }] : []),
+    ...(never > 0 ? [{ count: never, text: single ? `is slower at ${range} kept` : `never breaks even (${range} measured)` }] : []),
     ...(above > 0 ? [{ count: above, text: 'is faster only at its denser end' }] : []),
   ];
   if (parts.length === 1) return parts[0]!.text;
@@ -124,7 +126,7 @@ function qualityFinding({ densePerplexity, rows, iters }: NonNullable<BenchRepor
   const quickest = rows.reduce((a, b) => (b.stepSeconds < a.stepSeconds ? b : a));
   const front = rows.filter(({ pareto }) => pareto);
   const line = (row: typeof best): string =>
-    `${row.pattern} by ${row.pruner} (perplexity ${number(row.before)} pruned, ${number(row.after)} after ${counted(iters, 'step')}; ${duration(row.stepSeconds)} a step)`;
+    `${qualityName(row)} (perplexity ${number(row.before)} pruned, ${number(row.after)} after ${counted(iters, 'step')}; ${duration(row.stepSeconds)} a step)`;
   const both = best === quickest ? `Best and fastest is ${line(best)}` : `Best is ${line(best)}, fastest ${line(quickest)}`;
   return `Quality: dense has perplexity ${number(densePerplexity)}. ${both}. ${counted(front.length, 'choice')} of ${rows.length} ${front.length === 1 ? 'is' : 'are'} on the Pareto front.`;
 }
