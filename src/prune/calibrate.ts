@@ -75,12 +75,7 @@ export class Calibration {
   }
 
   /** The session is closed; what it computed can be read. */
-  async #through(
-    model: LlamaModel,
-    layer: number,
-    each: (batch: number, y: Float32Array) => void,
-    observer?: Observer,
-  ): Promise<Session> {
+  async #through(model: LlamaModel, layer: number, each: (batch: number, y: Float32Array) => void, observer?: Observer): Promise<Session> {
     const x = this.#buffer(model, 'block input', 'input');
     const y = this.#buffer(model, 'block output', 'output');
     const compiled = this.#compile(model, observer);

@@ -113,7 +113,10 @@ async function pruneBlock(
   const each = (prune: (name: string, matrix: Matrix) => Pruned): void => {
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
-      pruned.set(name, pruneWeight(model.linears.get(name)!, rule.sparsity, (matrix) => prune(name, matrix)));
+      pruned.set(
+        name,
+        pruneWeight(model.linears.get(name)!, rule.sparsity, (matrix) => prune(name, matrix)),
+      );
     }
   };
   const { method } = rule;
