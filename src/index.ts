@@ -28,7 +28,11 @@ export type { Adapter, AdapterConfig, AdapterMethod, AdapterModule } from './ada
 
 // Pruning, training, evaluation and generation on models in memory.
 export { pruneModel } from './prune/prune.ts';
-export type { PruneOptions } from './prune/prune.ts';
+export type { PruneOptions, PruneRule } from './prune/prune.ts';
+export { PRUNERS } from './prune/scores.ts';
+export type { Pruner } from './prune/scores.ts';
+export { OWL_DEFAULTS } from './prune/owl.ts';
+export type { OwlOptions } from './prune/owl.ts';
 export { formatSparsity, parseSparsity } from './prune/sparsity.ts';
 export type { Sparsity } from './prune/sparsity.ts';
 export { Trainer } from './train/trainer.ts';

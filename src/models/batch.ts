@@ -11,7 +11,8 @@ export interface Sequence {
   readonly targets?: Uint8Array;
 }
 
-const NONE = 0xffffffff;
+/** A slot that is none. */
+export const NONE = 0xffffffff;
 
 /** Tokens that a sequence puts in: all but its last, which is only a target. */
 export function inputTokens(sequence: Sequence): number {

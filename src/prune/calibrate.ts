@@ -1,12 +1,14 @@
 /** Runs calibration text through a model one block at a time, so that one block's activations exist at once. */
 import { TILE } from '../kernels/table.ts';
 import type { Sequence } from '../models/batch.ts';
-import { longestInput, packRows, totalInput, writeBatch } from '../models/batch.ts';
+import { NONE, longestInput, packRows, totalInput, writeBatch } from '../models/batch.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { Value } from '../program/value.ts';
 import type { Session, Sessions } from '../runtime/session.ts';
-import { ObservedLinear } from './observe.ts';
+import { Observer } from './observe.ts';
+import type { Observation } from './observe.ts';
+import type { InputProducts } from './sparsegpt.ts';
 
 /** Tokens that go through a block at once. */
 const BATCH_TOKENS = 2048;
@@ -45,11 +47,26 @@ export class Calibration {
 
   /** ||X_j||_2 of the inputs of each linear module of a block, over all tokens; the next block's input stays as it is. */
   async inputNorms(model: LlamaModel, layer: number): Promise<Map<string, Float64Array>> {
-    const observed: ObservedLinear[] = [];
-    const session = await this.#through(model, layer, () => undefined, observed);
-    const norms = new Map<string, Float64Array>();
-    for (const linear of observed) if (session.has(linear.squares)) norms.set(linear.name, session.doubles(linear.squares).map(Math.sqrt));
-    return norms;
+    return this.#observe(model, layer, 'squares', (session, sums) => session.doubles(sums).map(Math.sqrt));
+  }
+
+  /** X X' of the inputs of each linear module of a block, over all tokens; modules that share their inputs share the object. */
+  async inputProducts(model: LlamaModel, layer: number): Promise<Map<string, InputProducts>> {
+    const tokens = this.#batches.reduce((n, batch) => n + totalInput(batch), 0);
+    return this.#observe(model, layer, 'products', (session, sums, cols) => ({ cols, tokens, sums: session.floats(sums) }));
+  }
+
+  async #observe<T>(
+    model: LlamaModel,
+    layer: number,
+    kind: Observation,
+    read: (session: Session, sums: Value, cols: number) => T,
+  ): Promise<Map<string, T>> {
+    const observer = new Observer(kind, this.#tiles * TILE);
+    const session = await this.#through(model, layer, () => undefined, observer);
+    const found = new Map<Value, T>();
+    for (const [name, sums] of observer.sums) if (!found.has(sums)) found.set(sums, read(session, sums, model.linears.get(name)!.cols));
+    return new Map([...observer.sums].map(([name, sums]) => [name, found.get(sums)!]));
   }
 
   /** Takes every batch through a block of the model as it is now: its output is the next block's input. */
@@ -58,20 +75,18 @@ export class Calibration {
   }
 
   /** The session is closed; what it computed can be read. */
-  async #through(
-    model: LlamaModel,
-    layer: number,
-    each: (batch: number, y: Float32Array) => void,
-    observed?: ObservedLinear[],
-  ): Promise<Session> {
+  async #through(model: LlamaModel, layer: number, each: (batch: number, y: Float32Array) => void, observer?: Observer): Promise<Session> {
     const x = this.#buffer(model, 'block input', 'input');
     const y = this.#buffer(model, 'block output', 'output');
-    const compiled = this.#compile(model, observed);
+    const compiled = this.#compile(model, observer);
     const session = this.#sessions.open([compiled.block(layer, y, x)]);
     try {
       for (const [i, batch] of this.#batches.entries()) {
         const counts = writeBatch(session, compiled.inputs, batch, model.config.vocabSize);
         session.floats(x).set(this.#hidden[i]!);
+        if (observer && session.has(observer.slots)) {
+          session.words(observer.slots).forEach((_, slot, slots) => (slots[slot] = slot < counts.tokens ? slot : NONE));
+        }
         await session.run('block', counts);
         each(i, session.floats(y));
       }
@@ -81,17 +96,11 @@ export class Calibration {
     return session;
   }
 
-  #compile(model: LlamaModel, observed?: ObservedLinear[]): CompiledLlama {
+  #compile(model: LlamaModel, observer?: Observer): CompiledLlama {
     return new CompiledLlama(model, {
       tiles: this.#tiles,
       positions: this.#positions,
-      ...(observed && {
-        wrap: (linear) => {
-          const wrapped = new ObservedLinear(linear);
-          observed.push(wrapped);
-          return wrapped;
-        },
-      }),
+      ...(observer && { wrap: (linear) => observer.wrap(linear) }),
     });
   }
 

@@ -1,5 +1,6 @@
 /** Prunes a model's projections block by block; each block's inputs come through the already pruned ones before it. */
-import { decodeWeights } from '../core/dtypes.ts';
+import { decodeWeights, encodeWeights } from '../core/dtypes.ts';
+import { explain } from '../core/errors.ts';
 import type { Sequence } from '../models/batch.ts';
 import { smallest, withValues } from '../models/fuse.ts';
 import type { LlamaModel } from '../models/model.ts';
@@ -9,15 +10,30 @@ import { nonZeros } from '../sparse/keepMask.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { Calibration } from './calibrate.ts';
+import type { OwlOptions } from './owl.ts';
+import { outlierRatio, owlSparsities } from './owl.ts';
+import { selectPermuted } from './permute.ts';
 import type { Pruner } from './scores.ts';
-import { magnitudeScores, wandaScores } from './scores.ts';
-import { selectKept } from './select.ts';
+import { scoresOf } from './scores.ts';
+import { checkGroups, selectKept } from './select.ts';
+import type { InputProducts, InverseHessian } from './sparsegpt.ts';
+import { inverseHessian, sparseGpt } from './sparsegpt.ts';
 import type { Sparsity } from './sparsity.ts';
+import { formatSparsity } from './sparsity.ts';
+import { wandaScores } from './wanda.ts';
 
-export interface PruneOptions {
+/** What is pruned, and how. */
+export interface PruneRule {
   readonly method: Pruner;
   readonly sparsity: Sparsity;
-  /** Calibration text; magnitude needs none. */
+  /** N:M by scores: groups are of inputs that need not be neighbours (RIA's channel permutation). The result is unstructured. */
+  readonly channelPermutation?: boolean | undefined;
+  /** Shares and blocks: each block of the model gets its own (OWL). All the same when absent. */
+  readonly owl?: OwlOptions | undefined;
+}
+
+export interface PruneOptions extends PruneRule {
+  /** Calibration text; magnitude needs none, but for OWL. */
   readonly calibration: readonly Sequence[];
   /** Where calibration runs. */
   readonly sessions: Sessions;
@@ -25,49 +41,150 @@ export interface PruneOptions {
   readonly onBlock?: (layer: number, layers: number) => void;
 }
 
+/** Whether a rule looks at what goes through the model. */
+export function needsCalibration({ method, owl }: PruneRule): boolean {
+  return method !== 'magnitude' || owl !== undefined;
+}
+
+/** Throws RangeError where the parts of a rule do not go together. */
+export function checkRule({ method, sparsity, channelPermutation, owl }: PruneRule): void {
+  const refuse = (what: string, expected: string, got: string, hint: string): never => {
+    throw new RangeError(explain(what, expected, got, hint));
+  };
+  if (channelPermutation && sparsity.kind !== 'n:m') {
+    refuse('channel permutation', 'N:M such as 2:4', formatSparsity(sparsity), 'Only groups of inputs depend on their order.');
+  }
+  if (channelPermutation && method === 'sparsegpt') {
+    refuse('channel permutation', 'magnitude, wanda or ria', method, 'SparseGPT takes inputs in the order that they have.');
+  }
+  if (owl && sparsity.kind === 'n:m') {
+    refuse('OWL', 'a share such as 70% or 4x1:70%', formatSparsity(sparsity), 'N:M leaves every block the same.');
+  }
+}
+
 /**
- * A model whose projections keep only the weights that score highest. The embedding, the head and the norms stay.
- * Throws RangeError where an N:M group does not divide a layer's inputs, or Wanda has no calibration text.
+ * A model whose projections keep only the weights that score highest; SparseGPT also moves those that it keeps. The embedding, the
+ * head and the norms stay. Throws RangeError where an N:M group does not divide a layer's inputs, where the parts of the rule do not
+ * go together, or without the calibration text that it needs.
  */
 export async function pruneModel(model: LlamaModel, options: PruneOptions): Promise<LlamaModel> {
-  const { method, calibration } = options;
-  if (method === 'wanda' && calibration.length === 0) throw new RangeError('wanda: expected calibration text, got none.');
-  // A group that does not fit is found before any work is done.
-  for (const [name, { cols }] of model.linears) selectKept(new Float64Array(cols), 1, cols, options.sparsity, name);
-  const run = method === 'wanda' ? await Calibration.start(model, calibration, options.sessions) : undefined;
+  const { method, calibration, sparsity, sessions } = options;
+  // What cannot be is found before any work is done.
+  checkRule(options);
+  for (const [name, { cols }] of model.linears) checkGroups(cols, sparsity, name);
+  if (needsCalibration(options) && calibration.length === 0) {
+    throw new RangeError(`${options.owl ? 'OWL' : method}: expected calibration text, got none.`);
+  }
   const { layers } = model.config;
+  const sparsities = options.owl ? await sparsitiesOf(model, options, options.owl) : Array.from({ length: layers }, () => sparsity);
+  const run = method === 'magnitude' ? undefined : await Calibration.start(model, calibration, sessions);
   let pruned = model;
   for (let layer = 0; layer < layers; layer++) {
-    const norms = await run?.inputNorms(pruned, layer);
-    const linears = new Map<string, PackedWeight>();
-    for (const projection of PROJECTIONS) {
-      const name = projectionName(layer, projection);
-      linears.set(name, pruneWeight(name, model.linears.get(name)!, options.sparsity, norms?.get(name)));
-    }
-    pruned = withValues(pruned, { linears });
+    pruned = withValues(pruned, { linears: await pruneBlock(pruned, layer, { ...options, sparsity: sparsities[layer]! }, run) });
     if (layer + 1 < layers) await run?.advance(pruned, layer);
     options.onBlock?.(layer, layers);
   }
   return pruned;
 }
 
+/** The sparsity of each block by the outliers among its scores, in the model as it comes. */
+async function sparsitiesOf(model: LlamaModel, { sparsity, calibration, sessions }: PruneOptions, owl: OwlOptions): Promise<Sparsity[]> {
+  if (sparsity.kind === 'n:m') throw new TypeError('OWL: expected a share.');
+  const run = await Calibration.start(model, calibration, sessions);
+  const ratios: number[] = [];
+  for (let layer = 0; layer < model.config.layers; layer++) {
+    const norms = await run.inputNorms(model, layer);
+    const scores = function* (): Generator<Float64Array> {
+      for (const [name, ofInputs] of norms) yield wandaScores(valuesOf(model.linears.get(name)!), ofInputs);
+    };
+    ratios.push(outlierRatio(scores, owl.threshold));
+    if (layer + 1 < model.config.layers) await run.advance(model, layer);
+  }
+  return owlSparsities(ratios, sparsity.sparsity, owl.lambda).map((own) => ({ ...sparsity, sparsity: own }));
+}
+
+async function pruneBlock(
+  model: LlamaModel,
+  layer: number,
+  rule: PruneRule,
+  run: Calibration | undefined,
+): Promise<Map<string, PackedWeight>> {
+  const pruned = new Map<string, PackedWeight>();
+  const each = (prune: (name: string, matrix: Matrix) => Pruned): void => {
+    for (const projection of PROJECTIONS) {
+      const name = projectionName(layer, projection);
+      pruned.set(
+        name,
+        pruneWeight(model.linears.get(name)!, rule.sparsity, (matrix) => prune(name, matrix)),
+      );
+    }
+  };
+  const { method } = rule;
+  if (method === 'sparsegpt') {
+    const products = await run!.inputProducts(model, layer);
+    // Projections with the same inputs follow one another: one inverse at a time is there.
+    let last: { of: InputProducts; inverse: InverseHessian } | undefined;
+    each((name, { values, rows, cols, allowed }) => {
+      const of = products.get(name)!;
+      if (last?.of !== of) {
+        last = undefined;
+        last = { of, inverse: inverseHessian(of, name) };
+      }
+      return sparseGpt(values, rows, cols, last.inverse, { sparsity: rule.sparsity, allowed });
+    });
+    return pruned;
+  }
+  const norms = await run?.inputNorms(model, layer);
+  each((name, { values, rows, cols }) => {
+    const scores = scoresOf(method, values, norms?.get(name));
+    const { sparsity } = rule;
+    const permuted = rule.channelPermutation && sparsity.kind === 'n:m';
+    return {
+      keep: permuted ? selectPermuted(scores, rows, cols, sparsity.keep, sparsity.group) : selectKept(scores, rows, cols, sparsity),
+    };
+  });
+  return pruned;
+}
+
+interface Matrix {
+  readonly values: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+  /** 1 where a weight was not pruned before; absent for a dense matrix. */
+  readonly allowed: Uint8Array | undefined;
+}
+
+interface Pruned {
+  readonly keep: Uint8Array;
+  /** The weights that are left, where they have moved. */
+  readonly values?: Float32Array;
+}
+
 /** From this density on a matrix was not pruned before: its zeros are chance. */
 const DENSE = 0.99;
 
-function pruneWeight(name: string, weight: PackedWeight, sparsity: Sparsity, inputNorms: Float64Array | undefined): PackedWeight {
+/** What was zero before stays pruned, whatever room its group has; but not the zeros that a dense matrix happens to hold. */
+function pruneWeight(weight: PackedWeight, sparsity: Sparsity, prune: (matrix: Matrix) => Pruned): PackedWeight {
   const { rows, cols, dtype } = weight;
-  const elements = unpack(weight, weight.values);
-  const values = decodeWeights(dtype, elements);
-  const scores = inputNorms ? wandaScores(values, inputNorms) : magnitudeScores(values);
-  const keep = selectKept(scores, rows, cols, sparsity, name);
-  // What was zero before stays pruned, whatever room its group has. But a zero that a dense matrix happens to hold would break
-  // the block that it is in: there it is kept, as the smallest number of its type, as fusing does.
-  const before = nonZeros(dtype, elements);
-  const wholeBlocks = sparsity.kind === 'block' && before.reduce((n, b) => n + b, 0) >= before.length * DENSE;
+  const before = unpack(weight, weight.values);
+  const there = nonZeros(dtype, before);
+  const dense = there.reduce((n, b) => n + b, 0) >= there.length * DENSE;
+  const { keep, values } = prune({ values: decodeWeights(dtype, before), rows, cols, allowed: dense ? undefined : there });
+  const elements = values ? encodeWeights(dtype, values) : before;
+  const filled = values ? nonZeros(dtype, elements) : there;
+  // A zero means pruned. One that is kept becomes, as in fusing, the smallest number of its type where the mask must hold: it would
+  // break the block that it is in, or it is what a moved weight was rounded to.
+  const holds = values !== undefined || (dense && sparsity.kind === 'block');
   for (let i = 0; i < keep.length; i++) {
-    if (wholeBlocks && keep[i] && !before[i]) elements[i] = smallest(dtype);
-    else keep[i]! &= before[i]!;
+    if (keep[i] && !filled[i]) {
+      if (holds) elements[i] = smallest(dtype);
+      else keep[i] = 0;
+    }
     if (!keep[i]) elements[i] = 0;
   }
   return pack(dtype, elements, rows, cols, { keep });
+}
+
+function valuesOf(weight: PackedWeight): Float32Array {
+  return decodeWeights(weight.dtype, unpack(weight, weight.values));
 }

@@ -1,17 +1,17 @@
-/** What a weight is worth to each pruner. Scores are [rows, cols], compared within a row or a group of it. */
+/** The pruners, what each asks of calibration, and what a weight is worth to those that score weights. */
+import { magnitudeScores } from './magnitude.ts';
+import { riaScores } from './ria.ts';
+import { wandaScores } from './wanda.ts';
 
-export const PRUNERS = ['magnitude', 'wanda'] as const;
+export const PRUNERS = ['magnitude', 'wanda', 'ria', 'sparsegpt'] as const;
 export type Pruner = (typeof PRUNERS)[number];
 
-/** |W| */
-export function magnitudeScores(weights: Float32Array): Float64Array {
-  return Float64Array.from(weights, Math.abs);
-}
+/** Pruners that drop the lowest scores and leave what they keep as it is. SparseGPT decides as it goes. */
+export type ScoringPruner = Exclude<Pruner, 'sparsegpt'>;
 
-/** |W_ij| * ||X_j||_2 (Wanda, arXiv 2306.11695). inputNorms: the norm of each input over all calibration tokens. */
-export function wandaScores(weights: Float32Array, inputNorms: Float64Array): Float64Array {
-  const cols = inputNorms.length;
-  const scores = new Float64Array(weights.length);
-  for (let i = 0; i < scores.length; i++) scores[i] = Math.abs(weights[i]!) * inputNorms[i % cols]!;
-  return scores;
+/** Scores [rows, cols] of weights [rows, cols]; inputNorms, ||X_j||_2 of each input, for all but magnitude. */
+export function scoresOf(method: ScoringPruner, weights: Float32Array, inputNorms: Float64Array | undefined): Float64Array {
+  if (method === 'magnitude') return magnitudeScores(weights);
+  if (!inputNorms) throw new TypeError(`${method}: expected the norms of the inputs, got none.`);
+  return method === 'wanda' ? wandaScores(weights, inputNorms) : riaScores(weights, inputNorms);
 }

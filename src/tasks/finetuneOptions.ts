@@ -5,6 +5,7 @@ import { PRUNERS } from '../prune/scores.ts';
 import { PROJECTIONS } from '../models/names.ts';
 import { SCHEDULES } from '../train/schedule.ts';
 import { COMMON } from './commonOptions.ts';
+import { PRUNING } from './pruningOptions.ts';
 
 export const FINETUNE_METHODS = [...ADAPTER_METHODS, 'full'] as const;
 
@@ -18,6 +19,7 @@ export const FINETUNE_OPTIONS = {
     default: '2:4',
     help: 'with --prune: kept:group such as 2:4, a share such as 0.5 or 50%, or that of blocks: 4x1:70%',
   },
+  ...PRUNING,
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'with --prune: windows of the training data to calibrate on' },
   method: { kind: FINETUNE_METHODS, default: 'lors', help: 'what trains; sp-lora is lors with the exact gradient' },
   gradient: { kind: ['lors', 'exact'], default: 'lors', help: 'of lors: as in the paper (mask left out), or exact' },

@@ -14,7 +14,6 @@ import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
-import { parseSparsity } from '../prune/sparsity.ts';
 import { Arena } from '../runtime/arena.ts';
 import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
@@ -22,6 +21,7 @@ import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
+import { PRUNING, pruneRule } from './pruningOptions.ts';
 
 export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
 
@@ -43,12 +43,13 @@ export interface Prepared {
 }
 
 /** Options that a resumed run may change: they do not touch what the steps so far would have been. */
-const FREE = new Set([
+const FREE = new Set<string>([
   'model',
   'data',
   'out',
   'prune',
   'sparsity',
+  ...Object.keys(PRUNING),
   'calibrationSamples',
   'memory',
   'recompute',
@@ -66,10 +67,11 @@ const FREE = new Set([
 /** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */
 export async function prepare(settings: FinetuneSettings, host: Host, tell: (event: TrainEvent) => void): Promise<Prepared> {
   const { maxSeqLength, maskPrompt, separator } = settings;
+  const pruneBy = settings.prune && pruneRule(settings.prune, settings.sparsity, settings);
   const arena = new Arena(true);
   const load = (directory: string): LlamaModel =>
     loadModelInto(directory, arena, { place: settings.weights, memoryBytes: settings.memory, directory: settings.out });
-  const source = settings.prune ? loadModel(settings.model) : load(settings.model);
+  const source = pruneBy ? loadModel(settings.model) : load(settings.model);
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(source, tokenizer);
   if (maxSeqLength > source.config.maxPositions) {
@@ -88,12 +90,11 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const pruned = join(settings.out, 'pruned');
   let model = source;
   let base = settings.model;
-  if (settings.prune) {
+  if (pruneBy) {
     if (settings.resume === undefined || !existsSync(join(pruned, 'config.json'))) {
       const calibration = sampleWindows(trainWindows, settings.calibrationSamples, settings.seed);
-      const sparsity = parseSparsity(settings.sparsity);
       const onBlock = (layer: number, layers: number): void => tell({ event: 'prune', layer: layer + 1, layers });
-      const result = await pruneModel(source, { method: settings.prune, sparsity, calibration, sessions: host.sessions(), onBlock });
+      const result = await pruneModel(source, { ...pruneBy, calibration, sessions: host.sessions(), onBlock });
       saveModel(result, pruned, { copyFrom: settings.model, existing: 'allow' });
     }
     model = load(pruned);

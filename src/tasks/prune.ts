@@ -8,20 +8,21 @@ import { loadTokenizer } from '../io/tokenizer.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
-import { pruneModel } from '../prune/prune.ts';
+import { needsCalibration, pruneModel } from '../prune/prune.ts';
 import { PRUNERS } from '../prune/scores.ts';
-import { parseSparsity } from '../prune/sparsity.ts';
 import { COMMON } from './commonOptions.ts';
 import type { PruneEvent } from './events.ts';
 import { openHost } from './host.ts';
 import { sampleWindows } from './prepare.ts';
+import { PRUNING, pruneRule } from './pruningOptions.ts';
 
 export const PRUNE_OPTIONS = {
   model: COMMON.model,
   out: { kind: 'text', required: true, help: 'directory for the pruned model' },
-  method: { kind: PRUNERS, default: 'wanda', help: 'what a weight is worth' },
+  method: { kind: PRUNERS, default: 'wanda', help: 'which weights go; sparsegpt also moves those that stay' },
   sparsity: { kind: 'text', default: '2:4', help: 'kept:group such as 2:4, a share such as 0.5 or 50%, or that of blocks: 4x1:70%' },
-  data: { kind: 'text', help: 'calibration text for wanda: .txt, .jsonl or a directory' },
+  ...PRUNING,
+  data: { kind: 'text', help: 'calibration text, which magnitude does not need: .txt, .jsonl or a directory' },
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'windows of the data to calibrate on' },
   maxSeqLength: { kind: 'whole', least: 2, help: "tokens of a window; the model's positions, at most 2048, when not given" },
   separator: COMMON.separator,
@@ -41,13 +42,15 @@ export async function prune(
 ): Promise<LlamaModel> {
   const settings = resolveOptions(PRUNE_OPTIONS, options);
   const { sessions } = openHost(settings);
-  const sparsity = parseSparsity(settings.sparsity);
+  const rule = pruneRule(settings.method, settings.sparsity, settings);
   createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
   const model = loadModel(settings.model);
   let calibration: Sequence[] = [];
-  if (settings.method === 'wanda') {
-    if (settings.data === undefined)
-      throw new RangeError('--data: expected calibration text for wanda, got none. Magnitude pruning needs none.');
+  if (needsCalibration(rule)) {
+    if (settings.data === undefined) {
+      const what = settings.allocation === 'owl' ? '--allocation owl' : settings.method;
+      throw new RangeError(`--data: expected calibration text for ${what}, got none. Magnitude pruning alone needs none.`);
+    }
     const tokenizer = loadTokenizer(settings.model);
     checkTokenizer(model, tokenizer);
     const { documents } = tokenizeRows(loadDataset(settings.data, settings.separator).train, tokenizer, { maskPrompt: false });
@@ -55,7 +58,7 @@ export async function prune(
     calibration = sampleWindows(windows(documents, length), settings.calibrationSamples, settings.seed);
   }
   const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
-  const pruned = await pruneModel(model, { method: settings.method, sparsity, calibration, sessions: sessions(), onBlock });
+  const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), onBlock });
   saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
   return pruned;
 }

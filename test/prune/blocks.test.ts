@@ -5,7 +5,7 @@ import { Random } from '../../src/core/random.ts';
 import { withValues } from '../../src/models/fuse.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
 import { pruneModel } from '../../src/prune/prune.ts';
-import { magnitudeScores } from '../../src/prune/scores.ts';
+import { magnitudeScores } from '../../src/prune/magnitude.ts';
 import { selectKept } from '../../src/prune/select.ts';
 import { parseSparsity } from '../../src/prune/sparsity.ts';
 import { localSessions } from '../../src/runtime/local.ts';
@@ -27,7 +27,7 @@ describe.each(BLOCK_NAMES)('%s', (block) => {
   test.each(SHAPES)('%i x %i: of each row of blocks the best share is kept whole, by the sum of squares', (rows, cols) => {
     const scores = magnitudeScores(gaussians(new Random(1), rows * cols));
     for (const share of [0.5, 0.7, 0.95]) {
-      const keep = selectKept(scores, rows, cols, { kind: 'block', block, sparsity: share }, 'w');
+      const keep = selectKept(scores, rows, cols, { kind: 'block', block, sparsity: share });
       const blocks = Math.ceil(cols / C);
       for (let first = 0; first < rows; first += R) {
         const [kept, pruned]: [number[], number[]] = [[], []];
@@ -51,7 +51,7 @@ describe.each(BLOCK_NAMES)('%s', (block) => {
   });
 
   test('ties go to the lower index', () => {
-    const keep = selectKept(new Float64Array(R * C * 8).fill(1), R, C * 8, { kind: 'block', block, sparsity: 0.75 }, 'w');
+    const keep = selectKept(new Float64Array(R * C * 8).fill(1), R, C * 8, { kind: 'block', block, sparsity: 0.75 });
     for (let r = 0; r < R; r++)
       expect([...keep.subarray(r * C * 8, (r + 1) * C * 8)]).toEqual(Array.from({ length: C * 8 }, (_, i) => (i < C * 2 ? 1 : 0)));
   });

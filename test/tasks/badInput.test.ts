@@ -111,6 +111,30 @@ withShared('refused', () => {
         RangeError,
         /sparsity: expected N:M with 0 < N < M \(kept : group\), got 4:2\./,
       ],
+      [
+        'a pruner that there is not',
+        { prune: 'random' as 'wanda' },
+        RangeError,
+        /--prune: expected one of magnitude, wanda, ria, sparsegpt, got random\./,
+      ],
+      [
+        'a permutation of inputs for SparseGPT',
+        { prune: 'sparsegpt', channelPermutation: true },
+        RangeError,
+        /channel permutation: expected magnitude, wanda or ria, got sparsegpt\./,
+      ],
+      [
+        'shares of blocks where N:M fixes them',
+        { prune: 'ria', allocation: 'owl' },
+        RangeError,
+        /OWL: expected a share such as 70% or 4x1:70%, got 2:4\./,
+      ],
+      [
+        'shares that would leave what there is',
+        { prune: 'ria', allocation: 'owl', owlLambda: 0.5 },
+        RangeError,
+        /--owl-lambda: expected a number above 0 and below 0\.5, got 0\.5\./,
+      ],
       ['a learning rate of nothing', { learningRate: 0 }, RangeError, /--learning-rate: expected a number above 0, got 0\./],
       ['an option that there is not', { learningrate: 1 }, RangeError, /options: expected one of model, data, .*, got learningrate\./],
       [
@@ -134,10 +158,19 @@ withShared('refused', () => {
       if (fs.existsSync(out)) expect(fs.readdirSync(out)).toEqual([]);
     });
 
-    test('wanda without text; a prompt longer than the model', async () => {
-      await expect(prune({ model: STORIES, out: at('wanda') })).rejects.toThrow(
-        /--data: expected calibration text for wanda, got none\. Magnitude pruning needs none\./,
+    test('a pruner without text; a prompt longer than the model', async () => {
+      for (const method of ['wanda', 'ria', 'sparsegpt'] as const) {
+        await expect(prune({ model: STORIES, out: at(method), method })).rejects.toThrow(
+          `--data: expected calibration text for ${method}, got none. Magnitude pruning alone needs none.`,
+        );
+      }
+      await expect(prune({ model: STORIES, out: at('owl'), method: 'magnitude', sparsity: '70%', allocation: 'owl' })).rejects.toThrow(
+        /--data: expected calibration text for --allocation owl, got none\./,
       );
+      await expect(prune({ model: STORIES, out: at('permuted'), sparsity: '50%', channelPermutation: true })).rejects.toThrow(
+        /channel permutation: expected N:M such as 2:4, got 0\.5\./,
+      );
+      expect(fs.existsSync(at('permuted')), 'nothing was begun').toBe(false);
       await expect(collect(generate({ model: STORIES, prompt: 'a '.repeat(600) }))).rejects.toThrow(/512/);
       await expect(collect(generate({ model: STORIES, prompt: 'a', topP: 1.5 }))).rejects.toThrow(
         /top-p: expected a number above 0 and at most 1, got 1\.5/,
