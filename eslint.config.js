@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['build/', 'dist/', 'out/', 'assembly/', 'bench/assembly/', 'node_modules/'] },
+  { ignores: ['build/', 'dist/', 'out/', 'assembly/', 'node_modules/'] },
   {
     files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

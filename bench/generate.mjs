@@ -7,11 +7,11 @@
 // of a WebAssembly loop that only reads, over as many bytes, measured in turn with the steps of the same run; the best of
 // the rounds counts for both. Time is the processor's for this process, so that a neighbour's turn does not count. Weights are random: only their pattern matters.
 import { parseArgs } from 'node:util';
-import asc from 'assemblyscript/asc';
 import { encodeWeights } from '../dist/core/dtypes.js';
 import { Random } from '../dist/core/random.js';
 import { Decoder } from '../dist/generate/decoder.js';
 import { kernelModule } from '../dist/io/kernelModule.js';
+import { createMemory, instantiateKernels } from '../dist/kernels/load.js';
 import { parseConfig } from '../dist/models/config.js';
 import { FINAL_NORM, PROJECTIONS, normName, projectionName, projectionShape } from '../dist/models/names.js';
 import { localSessions } from '../dist/runtime/local.js';
@@ -111,7 +111,7 @@ const decoder = new Decoder(
 
 const inBlocks = layers.length * blocks.reduce((sum, { weight }) => sum + weight.values.byteLength + indexBytes(weight), 0);
 const bytes = inBlocks + table.values.byteLength;
-const read = await streamRead(bytes);
+const read = streamRead(bytes);
 await decoder.feed(Array.from({ length: cached }, () => random.below(shape.vocabulary)));
 
 let step = Infinity;
@@ -141,29 +141,14 @@ function processorTime() {
 }
 
 /**
- * A function that reads so many bytes of WebAssembly memory, as fast as one thread can.
+ * A function that reads so many bytes of WebAssembly memory, as fast as one thread can: the loop that `lors bench` takes the
+ * machine's bandwidth from.
  * @param {number} size
  */
-async function streamRead(size) {
-  const length = Math.ceil(size / 128) * 128;
-  const { binary, error } = await asc.compileString(
-    `export function read(p: usize, end: usize): i32 {
-      let a = i32x4.splat(0), b = a, c = a, d = a;
-      for (; p < end; p += 128) {
-        a = v128.or(a, v128.or(v128.load(p), v128.load(p, 16)));
-        b = v128.or(b, v128.or(v128.load(p, 32), v128.load(p, 48)));
-        c = v128.or(c, v128.or(v128.load(p, 64), v128.load(p, 80)));
-        d = v128.or(d, v128.or(v128.load(p, 96), v128.load(p, 112)));
-      }
-      return i32x4.extract_lane(v128.or(v128.or(a, b), v128.or(c, d)), 0);
-    }`,
-    { optimizeLevel: 3, enable: ['simd'], runtime: 'stub', importMemory: true, maximumMemory: 65536 },
-  );
-  if (error || !binary) throw error ?? new Error('asc: no module.');
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(length / 65536) + 1, maximum: 65536 });
+function streamRead(size) {
+  const runs = Math.ceil(size / 65536);
+  const memory = createMemory((runs + 1) * 65536 + runs * 16, false);
   new Uint8Array(memory.buffer).fill(1);
-  const env = { memory, abort: () => undefined };
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(/** @type {BufferSource} */ (binary)), { env });
-  const loop = /** @type {(p: number, end: number) => number} */ (exports['read']);
-  return () => loop(0, length);
+  const { readRuns } = instantiateKernels(kernelModule(options.flavour).module, memory);
+  return () => readRuns((runs + 1) * 65536, 65536, 0, runs);
 }

@@ -73,21 +73,23 @@ export function resolveOptions<T extends OptionTable>(table: T, given: Readonly<
 
 function checked(name: string, spec: OptionSpec, value: unknown): unknown {
   const { kind } = spec;
-  const wrong = (expected: string): never => {
-    throw new RangeError(explain(flagOf(name), expected, typeof value === 'string' ? value : shown(value)));
+  const wrong = (expected: string, got = value): never => {
+    throw new RangeError(explain(flagOf(name), expected, typeof got === 'string' ? got : shown(got)));
   };
   if (kind === 'text') return typeof value === 'string' && value !== '' ? value : wrong('a text');
   if (kind === 'flag') return typeof value === 'boolean' ? value : wrong('true or false');
   if (kind === 'wholes') {
     const least = spec.least ?? 0;
-    const fits = Array.isArray(value) && value.length > 0 && value.every((n) => Number.isSafeInteger(n) && n >= least);
-    return fits ? value : wrong(`a list of whole numbers of at least ${least}`);
+    const expected = `whole numbers of at least ${least}`;
+    if (!Array.isArray(value) || value.length === 0) return wrong(expected);
+    const odd = (value as unknown[]).findIndex((n) => !Number.isSafeInteger(n) || (n as number) < least);
+    return odd < 0 ? value : wrong(expected, value[odd]);
   }
   if (kind === 'list' || kind === 'paths') {
     if (!Array.isArray(value) || value.length === 0) return wrong('a list');
     const values = spec.values;
-    const odd = (value as unknown[]).find((v) => typeof v !== 'string' || (values && !values.includes(v)));
-    return odd === undefined ? value : wrong(`a list of ${values?.join(', ') ?? 'texts'}`);
+    const odd = (value as unknown[]).findIndex((v) => typeof v !== 'string' || (values && !values.includes(v)));
+    return odd < 0 ? value : wrong(values ? `some of ${values.join(', ')}` : 'texts', value[odd]);
   }
   if (typeof kind === 'object') return typeof value === 'string' && kind.includes(value) ? value : wrong(`one of ${kind.join(', ')}`);
   const what = kind === 'number' ? 'a number' : 'a whole number';

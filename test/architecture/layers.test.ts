@@ -72,6 +72,21 @@ describe('the layers', () => {
     expect(broken).toEqual([]);
   });
 
+  test('what measures for lors bench runs where there is no Node: nothing that it reaches touches files, processes or threads', () => {
+    const byPath = new Map(files.map((file) => [file.path, file]));
+    const reached = new Set([
+      'src/bench/run.ts',
+      'src/bench/patterns.ts',
+      'src/bench/shapes.ts',
+      'src/bench/compare.ts',
+      'src/bench/csv.ts',
+    ]);
+    for (const path of reached) for (const to of relativeImports(byPath.get(path)!)) reached.add(to);
+    expect(reached.size).toBeGreaterThan(20);
+    const touching = [...reached].filter((path) => importsOf(byPath.get(path)!).some((specifier) => HOST_MODULES.test(specifier)));
+    expect(touching).toEqual([]);
+  });
+
   test('exactly one file instantiates WebAssembly', () => {
     expect(files.filter((file) => importsOf(file).includes('@assemblyscript/loader')).map(({ path }) => path)).toEqual([
       'src/kernels/load.ts',

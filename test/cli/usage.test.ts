@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { BENCH_OPTIONS } from '../../src/bench/options.ts';
 import { flagOf } from '../../src/core/options.ts';
 import type { OptionTable } from '../../src/core/options.ts';
 import { EVALUATE_OPTIONS } from '../../src/tasks/evaluate.ts';
@@ -20,6 +21,7 @@ const COMMANDS: Readonly<Record<string, OptionTable>> = {
   generate: GENERATE_OPTIONS,
   fuse: FUSE_OPTIONS,
   inspect: INSPECT_OPTIONS,
+  bench: BENCH_OPTIONS,
 };
 
 /** The flags of the issue's synopsis: what people and scripts were promised. */
@@ -33,6 +35,7 @@ const PROMISED: Readonly<Record<string, string>> = {
   generate: 'model adapter prompt max-tokens temperature top-k top-p seed',
   fuse: 'model adapter out',
   inspect: 'model json',
+  bench: 'patterns ops shapes tokens threads flavours against out json quick quality model data compare',
 };
 
 describe('help', () => {
@@ -98,6 +101,12 @@ describe('a wrong command line: exit code 2, the reason on standard error, nothi
       [...run, '--config', yaml('learning_rat: 1')],
       /^lors: --config .*: expected options named as the flags: model, .*, got learning_rat\.\n$/,
     ],
+    ['a list of numbers that has something else', ['bench', '--tokens', '16,many'], /^lors: --tokens: expected .*, got many\.\n$/],
+    ['one of a list that there is not', ['bench', '--ops', 'spmm,conv'], /^lors: --ops: expected .*spmm.*, got conv\.\n$/],
+    ['a pattern that is none', ['bench', '--patterns', '2:4,5:3'], /^lors: --patterns: expected .*, got 5:3\.\n$/],
+    ['a shape that is none', ['bench', '--shapes', '12x'], /^lors: --shapes: expected .*, got 12x\.\n$/],
+    ['results to compare, but one', ['bench', '--compare', 'a.json'], /^lors: --compare: expected two results\.json, got 1\.\n$/],
+    ['quality of no model', ['bench', '--quality', '--data', 'd'], /^lors: --model: expected one with --quality, got none\.\n$/],
     ['a value of the wrong kind in YAML', [...run, '--config', yaml('rslora: 3')], /^lors: --rslora: expected true or false, got 3\.\n$/],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await lors(args);

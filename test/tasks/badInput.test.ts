@@ -103,7 +103,7 @@ withShared('refused', () => {
         'a projection that there is not',
         { targetModules: ['q_proj', 'lm_head'] },
         RangeError,
-        /--target-modules: expected a list of q_proj, .*, got \["q_proj","lm_head"\]\./,
+        /--target-modules: expected some of q_proj, .*, got lm_head\./,
       ],
       [
         'a sparsity that is none',
