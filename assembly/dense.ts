@@ -5,7 +5,8 @@
 // One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
-import { FEATURE_SHIFT, WIDE_LANES, madd, splatAt, start } from './lanes';
+import { backwardSix, forwardSix } from './denseSix';
+import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lanes';
 
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
 const INPUTS: usize = 640;
@@ -15,7 +16,7 @@ const PANELS: usize = 128;
  * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 640 KiB at
  * most, stay in the second-level cache.
  */
-const TURN: usize = 64;
+const TURN: usize = 60;
 
 /** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
 export function gemm(
@@ -31,7 +32,18 @@ export function gemm(
       const rows = min(M, m + (TURN << 2));
       for (let t = begin; t < end; t++) {
         const xt = x + ((t * K + k) << FEATURE_SHIFT);
-        for (let r = m; r < rows; r += 4) {
+        let r = m;
+        if (SIX_ROWS) {
+          // Twelve rows of three panels a turn: six of one and a half each.
+          for (; r + 12 <= rows; r += 12) {
+            const p = w + (((r >> 2) * K + k) << 4), q = p + (K << 4), o = y + t * stride + (r << FEATURE_SHIFT);
+            for (let half: usize = 0; half < 64; half += 32) {
+              forwardSix(o + half, o + half + 256, xt + half, p, q, n);
+              forwardSix(o + half + 512, o + half + 384, xt + half, q + (K << 4), q + 8, n);
+            }
+          }
+        }
+        for (; r < rows; r += 4) {
           const p = w + (((r >> 2) * K + k) << 4), o = y + t * stride + (r << FEATURE_SHIFT);
           if (WIDE_LANES && r + 4 <= M) {
             forwardTile(o, xt, p, n);
@@ -163,6 +175,13 @@ export function gemmT(
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
         for (let k = from, to = min(K, from + (TURN << 2)); k < to; k += 4) {
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
+          // Eight are two fours, not six and two.
+          if (SIX_ROWS && k + 6 <= to && k + 8 != to) {
+            backwardSix(o, d, wk, K << 4, rows);
+            backwardSix(o + 32, d + 32, wk, K << 4, rows);
+            k += 2;
+            continue;
+          }
           if (k + 4 <= K) {
             if (WIDE_LANES && rows % 4 == 0) {
               backwardTile(o, d, wk, K << 4, rows);
