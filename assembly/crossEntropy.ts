@@ -3,24 +3,26 @@
 //   loss = log sum_v exp(z_v) - z_label      dz_v = (softmax(z)_v - [v = label]) * scale
 //
 // logits: [tiles][V][16]; labels: [tiles][16] i32, -1 where a token has none (its loss and gradient are 0);
-// loss: [tiles][16]. The sum over tokens is the host's, in a fixed order and in f64.
+// loss: [tiles][16]; scratch: the worker's own. The sum over tokens is the host's, in a fixed order and in f64.
 import { FEATURE_SHIFT, splatAt } from './lanes';
-import { exp, log } from './math';
+import { expBy, expTable, log } from './math';
 
 /** Losses of tiles [begin, end). */
-export function crossEntropy(loss: usize, logits: usize, labels: usize, V: usize, begin: usize, end: usize): void {
+export function crossEntropy(loss: usize, logits: usize, labels: usize, V: usize, scratch: usize, begin: usize, end: usize): void {
+  expTable(scratch);
   for (let t = begin; t < end; t++) {
     for (let lane: usize = 0; lane < 64; lane += 16) {
       const z = logits + ((t * V) << FEATURE_SHIFT) + lane, at = (t << FEATURE_SHIFT) + lane;
       const m = highest(z, V);
       loseTile(loss + at, z, labels + at, m);
-      addLog(loss + at, labels + at, expSum(z, m, V));
+      addLog(loss + at, labels + at, expSum(z, m, V, scratch));
     }
   }
 }
 
 /** Losses of tiles [begin, end), and dz in place of the logits. `scale` points at one f32: 1 / labelled tokens of the step. */
-export function crossEntropyBackward(loss: usize, logits: usize, labels: usize, scale: usize, V: usize, begin: usize, end: usize): void {
+export function crossEntropyBackward(loss: usize, logits: usize, labels: usize, scale: usize, V: usize, scratch: usize, begin: usize, end: usize): void {
+  expTable(scratch);
   for (let t = begin; t < end; t++) {
     for (let lane: usize = 0; lane < 64; lane += 16) {
       const z = logits + ((t * V) << FEATURE_SHIFT) + lane, at = (t << FEATURE_SHIFT) + lane;
@@ -29,7 +31,7 @@ export function crossEntropyBackward(loss: usize, logits: usize, labels: usize, 
       loseTile(loss + at, z, labels + at, m);
       let s = f32x4.splat(0);
       for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) {
-        const e = exp(f32x4.sub(v128.load(p), m));
+        const e = expBy(scratch, f32x4.sub(v128.load(p), m));
         v128.store(p, e);
         s = f32x4.add(s, e);
       }
@@ -59,9 +61,9 @@ function highest(z: usize, V: usize): v128 {
 }
 
 @inline
-function expSum(z: usize, m: v128, V: usize): v128 {
+function expSum(z: usize, m: v128, V: usize, scratch: usize): v128 {
   let s = f32x4.splat(0);
-  for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) s = f32x4.add(s, exp(f32x4.sub(v128.load(p), m)));
+  for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) s = f32x4.add(s, expBy(scratch, f32x4.sub(v128.load(p), m)));
   return s;
 }
 
