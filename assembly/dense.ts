@@ -13,10 +13,10 @@ const INPUTS: usize = 640;
 /** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
 const PANELS: usize = 128;
 /**
- * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 640 KiB at
+ * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 300 KiB at
  * most, stay in the second-level cache.
  */
-const TURN: usize = 60;
+const TURN: usize = 30;
 
 /** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
 export function gemm(
@@ -30,6 +30,7 @@ export function gemm(
     const k = K * run / runs, n = K * (run + 1) / runs - k;
     for (let m: usize = 0; m < M; m += TURN << 2) {
       const rows = min(M, m + (TURN << 2));
+      fetch(w + (((m >> 2) * K + k) << 4), K << 4, n << 4, (rows - m + 3) >> 2);
       for (let t = begin; t < end; t++) {
         const xt = x + ((t * K + k) << FEATURE_SHIFT);
         let r = m;
@@ -54,6 +55,16 @@ export function gemm(
         }
       }
     }
+  }
+}
+
+/**
+ * Reads one byte of each cache line of some panels' `bytes`, in the order of memory, so that the weights of a turn come from there as
+ * fast as they can be had; the tiles' walk over them, panel by panel, would wait for each.
+ */
+function fetch(w: usize, stride: usize, bytes: usize, panels: usize): void {
+  for (let p: usize = 0; p < panels; p++, w += stride) {
+    for (let i: usize = 0; i < bytes; i += 64) load<u8>(w + i);
   }
 }
 
@@ -171,6 +182,7 @@ export function gemmT(
   for (let p: usize = 0; p < panels; p += PANELS) {
     const rows = min(M - (p << 2), PANELS << 2);
     for (let from: usize = 0; from < K; from += TURN << 2) {
+      fetch(w + ((p * K + from) << 4), K << 4, min(K - from, TURN << 2) << 4, (rows + 3) >> 2);
       for (let t = begin; t < end; t++) {
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
         for (let k = from, to = min(K, from + (TURN << 2)); k < to; k += 4) {
