@@ -2,7 +2,7 @@
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
-import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
+import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
 import { FEATURE_SHIFT, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /**
@@ -14,8 +14,8 @@ export function mergeQuad(
   starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2;
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-    const upBlock = up + (b << BLOCK_SHIFT) * row;
+  for (let b: usize = 0; b < blocksOf(M); b++) {
+    const upBlock = up + b * BLOCK_ROWS * row;
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row;
       unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
@@ -43,12 +43,12 @@ export function sddmmQuad(
 ): void {
   const groups = ceilShift(K, 2);
   if (begin >= end) return;
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     const first = starts + ((b * groups + begin) << 3), after = starts + ((b * groups + end) << 3);
     const at = <usize>load<u32>(first, 4) << 2;
     start(h + at, init ? init + at : 0, (<usize>load<u32>(after, 4) << 2) - at);
     for (let t: usize = 0; t < tiles; t++) {
-      const db = dy + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
+      const db = dy + ((t * M + b * BLOCK_ROWS) << FEATURE_SHIFT);
       for (let g = begin; g < end; g++) {
         sampleTile(h, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), starts + ((b * groups + g) << 3), index);
       }
@@ -191,8 +191,8 @@ export function upGradQuad(
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2, vs = f32x4.splat(scaling);
   for (let q = begin; q < end; q++) {
-    for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-      const out = dUp + (b << BLOCK_SHIFT) * row + (q << 4);
+    for (let b: usize = 0; b < blocksOf(M); b++) {
+      const out = dUp + b * BLOCK_ROWS * row + (q << 4);
       for (let g: usize = 0; g < groups; g++) {
         const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row + (q << 4);
         let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
@@ -219,14 +219,14 @@ export function downGradQuad(
   dDownT: usize, h: usize, up: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2, vs = f32x4.splat(scaling);
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = dDownT + (g << 2) * row;
       let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
       const stop = index + <usize>load<u32>(s, 8);
       while (i < stop) {
         const pattern = patternAt(i), last = endAt(i);
-        let p = up + ((b << BLOCK_SHIFT) + baseAt(i)) * row;
+        let p = up + (b * BLOCK_ROWS + baseAt(i)) * row;
         for (i += HEAD; i < last; i++) {
           p += <usize>load<u8>(i) * row;
           for (let m = pattern; m; m &= m - 1, v += 4) {
