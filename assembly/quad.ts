@@ -83,11 +83,15 @@ function multiply(
   transposed: bool, out: usize, init: usize, features: usize, rows: usize, inputs: usize, w: usize, starts: usize, index: usize,
   M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), bytes = features << FEATURE_SHIFT;
-  for (let t = begin; t < end; t++) start(out + t * bytes, init ? init + t * bytes : 0, bytes);
+  const groups = ceilShift(K, 2);
   for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
+      // Whoever is first to add to a part of the output starts it: it is still in the first-level cache then.
+      const first = transposed ? chunk << 2 : b * BLOCK_ROWS, most = transposed ? CHUNK << 2 : BLOCK_ROWS;
+      const starting = transposed ? b == 0 : chunk == 0, bytes = min(most, features - first) << FEATURE_SHIFT;
       for (let t = begin; t < end; t++) {
+        const at = (t * features + first) << FEATURE_SHIFT;
+        if (starting) start(out + at, init ? init + at : 0, bytes);
         const block = rows + ((t * M + b * BLOCK_ROWS) << FEATURE_SHIFT);
         for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
           const quad = inputs + ((t * K + (g << 2)) << FEATURE_SHIFT), s = starts + ((b * groups + g) << 3);
