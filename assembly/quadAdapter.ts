@@ -19,7 +19,7 @@ export function mergeQuad(
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row;
       // F32 is added to where it stands, by the first ranks; the others add to what these have written.
-      let from: usize = dtype == F32 && row > 0 ? values - merged : 0;
+      let from: usize = dtype == F32 && row > 0 && values ? values - merged : 0;
       if (from == 0) unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
       let k: usize = 0;
       for (; k + 64 <= row; k += 64, from = 0) sample16(merged, from, upBlock + k, d + k, row, scaling, s, index);
