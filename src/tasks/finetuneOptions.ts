@@ -28,7 +28,7 @@ export const FINETUNE_OPTIONS = {
     default: 'lors',
     help: 'what trains: an adapter, all but that of lora inside the mask, or every kept weight (full); sp-lora is lors with the exact gradient',
   },
-  gradient: { kind: ADAPTER_GRADIENTS, default: 'lors', help: 'of lors: as in the paper (mask left out), or exact' },
+  gradient: { kind: ADAPTER_GRADIENTS, default: 'lors', help: 'of lors: as in the paper (mask left out), exact, or scaled: exact through pseudo-inverses' },
   merge: {
     kind: MERGE_RULES,
     default: 'recompute',

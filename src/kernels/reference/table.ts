@@ -13,6 +13,7 @@ import * as limits from './limits.ts';
 import * as lowRank from './lowRank.ts';
 import * as oneToken from './oneToken.ts';
 import * as optimizer from './optimizer.ts';
+import * as pseudoInverse from './pseudoInverse.ts';
 import * as quad from './quad.ts';
 import * as tokens from './tokens.ts';
 
@@ -27,6 +28,7 @@ export const REFERENCE = {
   ...block,
   ...dense,
   ...lowRank,
+  ...pseudoInverse,
   rmsNorm,
   rmsNormBackward,
   rmsNormGainGrad,
