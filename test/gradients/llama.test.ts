@@ -80,6 +80,7 @@ describe.each(CASES)('a whole Llama, $name', ({ model, training }) => {
 test.each([
   { name: 'lors', training: tinyAdapters(sparse, 'lors', 'lors') },
   { name: 'lors, exact', training: tinyAdapters(sparse, 'lors', 'exact') },
+  { name: 'lors, scaled', training: tinyAdapters(sparse, 'lors', 'scaled') },
   { name: 'lora', training: tinyAdapters(sparse, 'lora', 'lors') },
   { name: 'full', training: { method: 'full' } as const },
 ])('recomputing blocks changes no bit: $name', ({ training }) => {

@@ -33,6 +33,7 @@ function expectSameResult(got: string, want: string, steps: number, model: boole
 const METHODS = [
   ['lors', { method: 'lors', prune: 'wanda' }],
   ['exact', { method: 'lors', gradient: 'exact', prune: 'magnitude' }],
+  ['scaled', { method: 'lors', gradient: 'scaled', prune: 'magnitude' }],
   ['lora', { method: 'lora', prune: 'magnitude', rslora: true }],
   ['full', { method: 'full', prune: 'magnitude', weightDecay: 0.1 }],
 ] as const;
