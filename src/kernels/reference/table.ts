@@ -11,6 +11,7 @@ import * as dense from './dense.ts';
 import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
 import * as limits from './limits.ts';
 import * as lowRank from './lowRank.ts';
+import * as modulate from './modulate.ts';
 import * as oneToken from './oneToken.ts';
 import * as optimizer from './optimizer.ts';
 import * as pseudoInverse from './pseudoInverse.ts';
@@ -29,6 +30,7 @@ export const REFERENCE = {
   ...dense,
   ...lowRank,
   ...pseudoInverse,
+  ...modulate,
   rmsNorm,
   rmsNormBackward,
   rmsNormGainGrad,
