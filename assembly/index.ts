@@ -19,7 +19,6 @@ export { spmvBlock } from './spmvBlock';
 export { gemv } from './gemv';
 export { embedToken, rmsNormToken, ropeToken, storeToken, attentionToken } from './oneToken';
 export { project, expand, factorGrad } from './lowRank';
-export { inverseGram, timesSquare } from './pseudoInverse';
 export { rmsNorm, rmsNormBackward, rmsNormGainGrad } from './rmsNorm';
 export { ropeAngles, rope } from './rope';
 export { attention, attentionBackward, sumHeads } from './attention';

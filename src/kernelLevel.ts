@@ -95,7 +95,7 @@ function product(
 
 export interface LorsLayerOptions extends KernelOptions {
   readonly scaling: number;
-  /** `lors`: the paper's, the mask left out of the factor gradients; `exact`: the forward's own; `scaled`: exact through pseudo-inverses. */
+  /** `lors`: the paper's, the mask left out of the factor gradients; `exact`: the forward's own. */
   readonly gradient?: AdapterGradient;
   /** The most tokens of a call. */
   readonly maxTokens: number;

@@ -71,50 +71,6 @@ describe.each([
   });
 });
 
-describe.each([
-  ['sparse', matrix],
-  ['dense', matrix.map((w) => w || 1)],
-])('a %s LoRS layer with the scaled gradient', (format, matrix) => {
-  const weight = pack(matrix, rows, cols, format === 'dense' ? { format } : {});
-  const backward = (gradient: 'exact' | 'scaled', own = factors) => {
-    const layer = new LorsLayer(weight, own, { scaling, gradient, maxTokens: 32 });
-    layer.forward(x, tokens);
-    return layer.backward(x, dy, tokens);
-  };
-  const [exact, scaled] = [backward('exact'), backward('scaled')];
-  const gram = (f: Float32Array, n: number): Float32Array => product(transpose(f, n, rank), f, rank, n, rank);
-
-  /** scaled (S / m + damping I) = exact, S the Gram matrix of the other factor [n, rank]: no inverse is needed to say it. */
-  function expectPulledBack(got: Float32Array, want: Float32Array, other: Float32Array, n: number): void {
-    const s = gram(other, n);
-    const mean = (s[0]! + s[rank + 1]! + s[2 * (rank + 1)]!) / rank;
-    const damped = s.map((v, i) => v / mean + (i % (rank + 1) === 0 ? 0.01 : 0));
-    const back = product(got, damped, got.length / rank, rank, rank);
-    // P and F P are rounded, and the sum over the inputs or outputs that follows; the damped Gram matrix is at most rank.
-    const most = (a: Float32Array): number => a.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-    const allowed = 2 ** -24 * (n + 2 * rank + 2) * rank * most(got);
-    back.forEach((v, i) => expect(Math.abs(v - want[i]!)).toBeLessThanOrEqual(allowed));
-  }
-
-  it('comes back to the exact one by the Gram matrix of the other factor', () => {
-    expectPulledBack(scaled.dUp, exact.dUp, transpose(factors.down, rank, cols), cols);
-    expectPulledBack(transpose(scaled.dDown, rank, cols), transpose(exact.dDown, rank, cols), factors.up, rows);
-  });
-
-  it('goes downhill where the exact one does, and leaves dx alone', () => {
-    const along = (a: Float32Array, b: Float32Array): number => a.reduce((s, v, i) => s + v * b[i]!, 0);
-    expect(along(scaled.dUp, exact.dUp)).toBeGreaterThan(0);
-    expect(along(scaled.dDown, exact.dDown)).toBeGreaterThan(0);
-    expect(scaled.dx).toEqual(exact.dx);
-  });
-
-  it('is 0 for down where up is 0, as at the start, and not NaN', () => {
-    const { dUp, dDown } = backward('scaled', { ...factors, up: new Float32Array(rows * rank) });
-    expect(dDown.every((g) => g === 0)).toBe(true);
-    expect(dUp).toEqual(scaled.dUp);
-  });
-});
-
 describe('bad input', () => {
   const weight = pack(matrix, rows, cols);
 

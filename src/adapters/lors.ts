@@ -4,18 +4,16 @@
  *
  *   gradient `lors`   dUp = s dY (down X)',  dDown = s (up' dY) X': the paper's, the mask left out
  *   gradient `exact`  H = (dY X') on the pattern,  dUp = s H down',  dDown = s up' H: the forward's own (SP-LoRA)
- *   gradient `scaled` H as in exact, through pseudo-inverses instead of transposes: dUp = s H down+,  dDown = s up+ H
  */
 import type { ProgramBuilder } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
 import type { Factors } from './factors.ts';
 import { emitFactorGradients } from './lowRank.ts';
 import { MergedLinear } from './mergedLinear.ts';
-import { emitPseudoInverses } from './pseudoInverse.ts';
 import type { AdapterRule, MergeRule } from './rule.ts';
 import type { WeightOps } from './weightOps.ts';
 
-export const ADAPTER_GRADIENTS = ['lors', 'exact', 'scaled'] as const;
+export const ADAPTER_GRADIENTS = ['lors', 'exact'] as const;
 export type AdapterGradient = (typeof ADAPTER_GRADIENTS)[number];
 
 export class LorsLinear extends MergedLinear {
@@ -23,7 +21,8 @@ export class LorsLinear extends MergedLinear {
 
   constructor(name: string, ops: WeightOps, factors: Factors, gradient: AdapterGradient, merge?: MergeRule) {
     super(name, ops, factors, merge);
-    this.#gradient = gradient;
+    // Without a mask the two gradients are the same, and the reordered one is far cheaper.
+    this.#gradient = ops.weight.format === 'dense' ? 'lors' : gradient;
   }
 
   merged(b: ProgramBuilder): Value {
@@ -32,15 +31,13 @@ export class LorsLinear extends MergedLinear {
   }
 
   protected gradients(b: ProgramBuilder, dy: Value, x: Value): void {
-    const { up, downT, padded, scaling } = this.factors;
-    const through = this.#gradient === 'scaled' ? emitPseudoInverses(b, this.factors) : { up: up.value, downT: downT.value };
-    // Without a mask the sampled gradient is all of dY X', and the reordered products, far cheaper, come to the same.
-    if (this.#gradient === 'lors' || this.ops.weight.format === 'dense') {
-      emitFactorGradients(b, this.factors, dy, x, this.outFeatures, this.inFeatures, through);
+    if (this.#gradient === 'lors') {
+      emitFactorGradients(b, this.factors, dy, x, this.outFeatures, this.inFeatures);
       return;
     }
+    const { up, downT, padded, scaling } = this.factors;
     const h = this.ops.sampled(b, dy, x);
-    this.ops.factorGradients(b, up.gradient, downT.gradient, h, through.up, through.downT, padded, scaling);
+    this.ops.factorGradients(b, up.gradient, downT.gradient, h, up.value, downT.value, padded, scaling);
   }
 }
 

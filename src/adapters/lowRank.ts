@@ -3,12 +3,8 @@ import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
 import type { Factors } from './factors.ts';
-import type { Pullback } from './pseudoInverse.ts';
 
-/**
- * dUp += s dY Z', Z = down X;  dDownT += X U', U = s up' dY. Returns U, which LoRA's dx needs too. `through` stands in for the
- * factors that X and dY go through.
- */
+/** dUp += s dY Z', Z = down X;  dDownT += X U', U = s up' dY. Returns U, which LoRA's dx needs too. */
 export function emitFactorGradients(
   b: ProgramBuilder,
   factors: Factors,
@@ -16,14 +12,13 @@ export function emitFactorGradients(
   x: Value,
   outFeatures: number,
   inFeatures: number,
-  through: Pullback = { up: factors.up.value, downT: factors.downT.value },
 ): Value {
   const { up, downT, padded: rank, scaling } = factors;
   const z = b.activation('down x', rank);
   const u = b.activation("up' dy", rank);
-  b.emit('project', perTile(), { z, x, factor: through.downT, N: inFeatures, rank, scaling: 1 });
+  b.emit('project', perTile(), { z, x, factor: downT.value, N: inFeatures, rank, scaling: 1 });
   b.emit('factorGrad', outFeatures, { dFactor: up.gradient, dy, z, N: outFeatures, rank, scaling });
-  b.emit('project', perTile(), { z: u, x: dy, factor: through.up, N: outFeatures, rank, scaling });
+  b.emit('project', perTile(), { z: u, x: dy, factor: up.value, N: outFeatures, rank, scaling });
   b.emit('factorGrad', inFeatures, { dFactor: downT.gradient, dy: x, z: u, N: inFeatures, rank, scaling: 1 });
   return u;
 }

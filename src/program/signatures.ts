@@ -63,8 +63,6 @@ export const SIGNATURES = {
   project: { z: 'out', x: 'in', factor: 'in', N: 'n', rank: 'n', scaling: 'n' },
   expand: { y: 'inout', z: 'in', factor: 'in', N: 'n', rank: 'n' },
   factorGrad: { dFactor: 'inout', dy: 'in', z: 'in', N: 'n', rank: 'n', scaling: 'n', tiles: 'tiles' },
-  inverseGram: { p: 'out', work: 'out', factor: 'in', N: 'n', rank: 'n', ranks: 'n', damping: 'n' },
-  timesSquare: { q: 'out', factor: 'in', p: 'in', rank: 'n' },
   rmsNorm: { y: 'out', rstd: 'out', x: 'in', gain: 'in', K: 'n', eps: 'n' },
   rmsNormBackward: { dx: 'out', init: 'init', dy: 'in', x: 'in', rstd: 'in', gain: 'in', K: 'n' },
   rmsNormGainGrad: { dGain: 'inout', dy: 'in', x: 'in', rstd: 'in', K: 'n', tiles: 'tiles' },

@@ -31,7 +31,7 @@ export const FINETUNE_OPTIONS = {
   gradient: {
     kind: ADAPTER_GRADIENTS,
     default: 'lors',
-    help: 'of lors: as in the paper (mask left out); exact, as sp-lora and sqft have it; or scaled, exact through pseudo-inverses',
+    help: 'of lors: as in the paper (mask left out), or exact, as sp-lora and sqft have it',
   },
   merge: {
     kind: MERGE_RULES,

@@ -89,7 +89,6 @@ describe.each(CASES)('a whole Llama, $name', ({ model, training }) => {
 const EVERY_ADAPTER = [
   ...ADAPTER_METHODS.map((method) => ({ name: method, training: tinyAdapters(sparse, method) })),
   { name: 'lors, exact', training: tinyAdapters(sparse, 'lors', 'exact') },
-  { name: 'lors, scaled', training: tinyAdapters(sparse, 'lors', 'scaled') },
 ];
 const KEPT = ADAPTER_METHODS.filter((method) => ruleOf(method).merges).map((method) => ({
   name: `${method}, merged weights kept`,

@@ -16,7 +16,6 @@ const NAMED: Readonly<Record<string, ElementKind>> = {
   labels: 'i32',
   partials: 'f64',
   total: 'f64',
-  work: 'f64',
   bits: 'u32',
   words: 'u32',
 };

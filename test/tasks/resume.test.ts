@@ -33,7 +33,6 @@ function expectSameResult(got: string, want: string, steps: number, model: boole
 const METHODS = [
   ['lors', { method: 'lors', prune: 'wanda' }],
   ['exact', { method: 'lors', gradient: 'exact', prune: 'magnitude' }],
-  ['scaled', { method: 'lors', gradient: 'scaled', prune: 'magnitude' }],
   ['lora', { method: 'lora', prune: 'magnitude', rslora: true }],
   ['sqft, merged weights kept', { method: 'sqft', merge: 'keep', prune: 'magnitude' }],
   ['spp', { method: 'spp', prune: 'magnitude', rank: 4 }],

@@ -14,7 +14,6 @@ import * as lowRank from './lowRank.ts';
 import * as modulate from './modulate.ts';
 import * as oneToken from './oneToken.ts';
 import * as optimizer from './optimizer.ts';
-import * as pseudoInverse from './pseudoInverse.ts';
 import * as quad from './quad.ts';
 import * as tokens from './tokens.ts';
 
@@ -29,7 +28,6 @@ export const REFERENCE = {
   ...block,
   ...dense,
   ...lowRank,
-  ...pseudoInverse,
   ...modulate,
   rmsNorm,
   rmsNormBackward,
