@@ -4,7 +4,7 @@
 //
 // Up to sixteen ranks are to H what a tile of tokens is to W in spmm and spmmT: a bucket's inputs sit in registers, a listed
 // row costs a load, a store and one multiply-add for each of its values and four ranks (forwards), or no store (backwards).
-import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
+import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
 import { madd, splatAt } from './lanes';
 
 /** dUp[i] += s sum_j H[i, j] downT[j], for quads of ranks [begin, end). */
@@ -13,8 +13,8 @@ export function upGradQuad(
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2;
   for (let q = begin; q < end; q += 4) {
-    for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-      const rows = dUp + (b << BLOCK_SHIFT) * row + (q << 4);
+    for (let b: usize = 0; b < blocksOf(M); b++) {
+      const rows = dUp + b * BLOCK_ROWS * row + (q << 4);
       for (let g: usize = 0; g < groups; g++) {
         upGroup(end - q, rows, downT + (g << 2) * row + (q << 4), row, scaling, h, starts + ((b * groups + g) << 3), index);
       }
@@ -27,10 +27,10 @@ export function downGradQuad(
   dDownT: usize, h: usize, up: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2, quads = rank >> 2;
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let g = begin; g < end; g++) {
       for (let q: usize = 0; q < quads; q += 4) {
-        const rows = up + (b << BLOCK_SHIFT) * row + (q << 4);
+        const rows = up + b * BLOCK_ROWS * row + (q << 4);
         downGroup(quads - q, rows, dDownT + (g << 2) * row + (q << 4), row, scaling, h, starts + ((b * groups + g) << 3), index);
       }
     }

@@ -1,7 +1,7 @@
 // Gradients of masked low-rank adapters at equal time: what each costs a step, then each trained for as long as `exact` takes for
 // --steps, at several learning rates, the best of which counts.
 //
-//   npm run bench:gradients -- [--pairs stories,whale,grimm] [--trials lors,exact,scaled] [--steps 150] [--seeds 0,1]
+//   npm run bench:gradients -- [--pairs stories,whale,grimm] [--trials lors,exact] [--steps 150] [--seeds 0,1]
 //                              [--rates 0.005,0.01,0.02] [--rounds 60] [--flavour auto] [--equal time|steps] [--quick] [--json FILE]
 //
 // Runs are deterministic but for the numbers of steps, which follow the measured costs. Trials that have no kernels (see
@@ -18,7 +18,7 @@ import { TRIALS } from './gradients/trials.mjs';
 const { values: given } = parseArgs({
   options: {
     pairs: { type: 'string' },
-    trials: { type: 'string', default: 'lors,exact,scaled' },
+    trials: { type: 'string', default: 'lors,exact' },
     steps: { type: 'string' },
     seeds: { type: 'string' },
     rates: { type: 'string' },

@@ -64,3 +64,15 @@ export function times(factor, m, r, how = 'as it is') {
   }
   return out;
 }
+
+/** F P, P = m (F' F + damping m I)^-1, m the mean eigenvalue of F' F; F where it is zero. @param {Float32Array} factor @param {number} r @param {number} damping */
+export function pseudoInverse(factor, r, damping) {
+  const { values, vectors } = eigen(gram(factor, r), r);
+  const mean = values.reduce((a, b) => a + b, 0) / r;
+  if (mean === 0) return factor;
+  const p = new Float64Array(r * r);
+  for (let i = 0; i < r; i++)
+    for (let j = 0; j < r; j++)
+      for (let k = 0; k < r; k++) p[i * r + j] += (vectors[i * r + k] * mean * vectors[j * r + k]) / (values[k] + damping * mean);
+  return times(factor, p, r);
+}
