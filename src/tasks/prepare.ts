@@ -53,6 +53,7 @@ const FREE = new Set<string>([
   'calibrationSamples',
   'memory',
   'recompute',
+  'merge',
   'stepsPerReport',
   'stepsPerEval',
   'valBatches',
@@ -82,10 +83,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
   const trainWindows = windows(train.documents, maxSeqLength);
 
-  const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
-  const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+  const { method, gradient, merge, rank, alpha, rslora, targetModules, seed } = settings;
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
-  const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
+  const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
 
   const pruned = join(settings.out, 'pruned');
   let model = source;
@@ -105,14 +105,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const free = settings.lrSchedule === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const fingerprint = patternFingerprint(model);
   const training: Training =
-    factors === undefined
+    method === 'full' || factors === undefined
       ? { method: 'full' }
-      : {
-          method: rule === 'lora' ? 'lora' : 'lors',
-          gradient: rule === 'sp-lora' ? 'exact' : 'lors',
-          scaling: scalingOf(alpha, rank, rslora),
-          factors,
-        };
+      : { method, gradient, merge, scaling: scalingOf(alpha, rank, rslora), factors };
   return {
     model,
     arena,
@@ -122,7 +117,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     droppedRows: train.dropped,
     training,
     adapter:
-      rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+      method === 'full' ? undefined : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
     identity: {
       ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
       kernels: host.flavour,
