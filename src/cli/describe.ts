@@ -35,6 +35,10 @@ export function describeEvent(event: Told): string {
     }
     case 'eval':
       return `step ${event.step}  valid loss ${event.loss.toFixed(4)}  perplexity ${event.perplexity.toFixed(3)}`;
+    case 'search': {
+      const { turn, turns, loss, best } = event;
+      return `search ${turn}/${turns}  valid loss ${loss.toFixed(4)}  best ${best.toFixed(4)}`;
+    }
     case 'save':
       return `saved ${event.path}`;
     case 'done':
