@@ -91,7 +91,7 @@ function configJson(config: AdapterConfig, peftType: PeftType, modules: Adapter[
       lors: {
         format_version: 1,
         method,
-        rule: ruleOf(method).formula,
+        rule: groupSize === undefined ? ruleOf(method).formula : `nearest point of the grid to ${ruleOf(method).formula}`,
         pattern_fingerprint: patternFingerprint,
         ...(groupSize !== undefined && { quantization: gridJson(groupSize) }),
         ...(nls && { nls }),

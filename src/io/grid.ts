@@ -74,17 +74,15 @@ export function saveGrids(directory: string, grids: ReadonlyMap<string, Grid>): 
   );
 }
 
-/** The grids that a model directory has for modules of these shapes; undefined where it has none at all. Throws FormatError. */
-export function loadGrids(
-  directory: string,
-  shapes: Iterable<readonly [module: string, rows: number, cols: number]>,
-): Map<string, Grid> | undefined {
+/** The grids that a model directory has, of modules of these shapes. Throws FormatError where one is none, or another's. */
+export function loadGrids(directory: string, shapes: Iterable<readonly [module: string, rows: number, cols: number]>): Map<string, Grid> {
   const path = join(directory, GRID_FILE);
-  if (!existsSync(path)) return undefined;
+  if (!existsSync(path)) return new Map();
   const file = openSafetensors(path);
   try {
     const size = readGridJson(file.metadata, path);
-    return new Map([...shapes].map(([module, rows, cols]) => [module, readGrid(file, path, module, rows, cols, size)]));
+    const own = [...shapes].filter(([module]) => file.tensors.has(`${module}.${SCALE}`));
+    return new Map(own.map(([module, rows, cols]) => [module, readGrid(file, path, module, rows, cols, size)]));
   } finally {
     file.close();
   }

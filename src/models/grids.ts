@@ -12,6 +12,11 @@ function elementsOf(weight: PackedWeight): Float32Array {
   return decodeWeights(weight.dtype, unpack(weight, weight.values));
 }
 
+/** The projections of a model with their shapes. */
+export function shapesOf(model: LlamaModel): [module: string, rows: number, cols: number][] {
+  return [...model.linears].map(([name, { rows, cols }]) => [name, rows, cols]);
+}
+
 /** A grid for each of these projections, made of its weights. */
 export function gridsOf(model: LlamaModel, names: Iterable<string>, size: number): Map<string, Grid> {
   const gridFor = (name: string): Grid => {

@@ -3,10 +3,11 @@ import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { createOutputDirectory } from '../io/atomic.ts';
-import { saveGrids } from '../io/grid.ts';
+import { loadGrids, saveGrids } from '../io/grid.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { fuseAdapter } from '../models/adapter.ts';
+import { shapesOf } from '../models/grids.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { COMMON } from './commonOptions.ts';
 
@@ -32,6 +33,7 @@ export function fuse(options: Given<typeof FUSE_OPTIONS>): LlamaModel {
   createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
   saveModel(fused, settings.out, { dtype, copyFrom: settings.model, existing: 'allow' });
   const grids = [...adapter.modules].flatMap(([name, { grid }]) => (grid ? [[name, grid] as const] : []));
-  if (grids.length > 0) saveGrids(settings.out, new Map(grids));
+  // Projections without an adapter are where they were on the base's.
+  if (grids.length > 0) saveGrids(settings.out, new Map([...loadGrids(settings.model, shapesOf(fused)), ...grids]));
   return fused;
 }

@@ -12,7 +12,7 @@ import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
-import { gridsOf } from '../models/grids.ts';
+import { gridsOf, shapesOf } from '../models/grids.ts';
 import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
@@ -149,15 +149,16 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   };
 }
 
-/** The grids of projections: those that the base has, or new ones. Throws RangeError where the base has groups of another size. */
+/** The grids of projections: the base's own, and new ones where it has none. Throws RangeError where its groups have another size. */
 function gridsFor(model: LlamaModel, base: string, names: Iterable<string>, size: number | undefined): ReadonlyMap<string, Grid> {
   const all = [...names];
-  const shapes = all.map((name) => [name, model.linears.get(name)!.rows, model.linears.get(name)!.cols] as const);
-  const own = loadGrids(base, shapes);
-  if (!own) return gridsOf(model, all, size ?? GROUP_SIZE);
+  const own = loadGrids(base, shapesOf(model));
   const has = [...own.values()][0]?.size;
-  if (size !== undefined && size !== has) throw new RangeError(explain('--group-size', `${has}, that of ${base}`, `${size}`));
-  return own;
+  if (size !== undefined && has !== undefined && size !== has) {
+    throw new RangeError(explain('--group-size', `${has}, that of ${base}`, `${size}`));
+  }
+  const others = all.filter((name) => !own.has(name));
+  return new Map([...own, ...gridsOf(model, others, size ?? has ?? GROUP_SIZE)]);
 }
 
 /** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */

@@ -12,7 +12,7 @@ import { RANK_SEARCHES, rankChoice } from '../train/nls.ts';
 export const QUANTIZING = {
   quantize: {
     kind: ['int4'],
-    help: 'with sqft: train and merge on a group-wise INT4 grid (QA-SparsePEFT), that of the model where it has one',
+    help: "with sqft: train and merge on group-wise INT4 grids (QA-SparsePEFT), the model's own where it has some; of the projections that get an adapter",
   },
   groupSize: { kind: 'whole', least: 4, help: `inputs that share a scale and a zero point; ${GROUP_SIZE} when not given` },
 } as const satisfies OptionTable;
