@@ -7,54 +7,103 @@
 // already. The gradient passes straight through, also where the grid ends: there is no backward.
 //
 //   merged  f32 in the order of W's values. Work splits as merging does
-import { HEAD, BLOCK_SHIFT, baseAt, ceilShift, endAt, patternAt } from './quad';
+import { ceilDiv, entryShift, listed, listedAt, segmentShift, stripOf, stripsAreInputs } from './block';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { splatAt } from './lanes';
-import { ceilDiv, entryShift, listed, listedAt, segmentShift, stripOf, stripsAreInputs } from './block';
+import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
 
-/** The point of a grid nearest to w. NaN stays NaN, and a negative zero becomes 0: adding 0 does that. */
+/**
+ * The points nearest to four weights. The pseudo-minimum and -maximum are one instruction each, and keep a NaN that comes
+ * first. Adding 0 makes a negative zero 0.
+ */
 @inline
-function snap(w: f32, scale: f32, zero: f32, levels: f32): f32 {
-  return scale * (min<f32>(max<f32>(nearest<f32>(w / scale), -zero), levels - zero) + 0);
+function nearestPoints(w: v128, scale: v128, zero: v128, levels: v128): v128 {
+  const low = f32x4.neg(zero), n = f32x4.pmax(f32x4.nearest(f32x4.div(w, scale)), low);
+  return f32x4.mul(scale, f32x4.add(f32x4.pmin(n, f32x4.add(low, levels)), f32x4.splat(0)));
 }
 
+/** For `n` weights side by side, 1 to 4. */
 @inline
-function snapAt(v: usize, scales: usize, zeros: usize, group: usize, levels: f32): void {
-  store<f32>(v, snap(load<f32>(v), load<f32>(scales + (group << 2)), load<f32>(zeros + (group << 2)), levels));
+function snapSome(v: usize, n: usize, scale: v128, zero: v128, levels: v128): void {
+  if (n == 4) v128.store(v, nearestPoints(v128.load(v), scale, zero, levels));
+  else if (n == 1) v128.store_lane<f32>(v, nearestPoints(splatAt(v), scale, zero, levels), 0);
+  else {
+    let w = v128.load64_zero(v);
+    if (n == 3) w = v128.load_lane<f32>(v + 8, w, 2);
+    w = nearestPoints(w, scale, zero, levels);
+    v128.store_lane<u64>(v, w, 0);
+    if (n == 3) v128.store_lane<f32>(v + 8, w, 2);
+  }
 }
 
-/** For groups of four inputs [begin, end). */
+/** The entries of four groups. */
+@inline
+function four(table: usize, a: usize, b: usize, c: usize, d: usize): v128 {
+  const ab = v128.load_lane<f32>(table + (b << 2), splatAt(table + (a << 2)), 1);
+  return v128.load_lane<f32>(table + (d << 2), v128.load_lane<f32>(table + (c << 2), ab, 2), 3);
+}
+
+/** What a group of the four rows from `row` on has, that of the last row again where there are fewer. */
+@inline
+function ofRows(table: usize, row: usize, M: usize, all: usize, group: usize): v128 {
+  const last = M - 1;
+  return four(table + (group << 2), row * all, min(row + 1, last) * all, min(row + 2, last) * all, min(row + 3, last) * all);
+}
+
+/** For groups of four inputs [begin, end). The listed rows of a bucket go by fours or twos, so that vectors are full. */
 export function snapQuad(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), all = ceilDiv(K, size);
+  const groups = ceilShift(K, 2), all = ceilDiv(K, size), most = f32x4.splat(levels);
   for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), stop = index + <usize>load<u32>(s, 8), own = (b << BLOCK_SHIFT) * all + (g << 2) / size;
       let i = index + <usize>load<u32>(s), v = merged + (<usize>load<u32>(s, 4) << 2);
       while (i < stop) {
-        const bytes = <usize>popcnt(patternAt(i)) << 2, last = endAt(i);
-        let group = own + baseAt(i) * all;
-        for (i += HEAD; i < last; i++) {
-          group += <usize>load<u8>(i) * all;
-          for (const next = v + bytes; v < next; v += 4) snapAt(v, scales, zeros, group, levels);
+        const n = <usize>popcnt(patternAt(i)), last = endAt(i);
+        let row = own + baseAt(i) * all;
+        i += HEAD;
+        if (n == 1) {
+          for (; i + 4 <= last; i += 4, v += 16) {
+            const p = row + <usize>load<u8>(i) * all, q = p + <usize>load<u8>(i, 1) * all, r = q + <usize>load<u8>(i, 2) * all;
+            row = r + <usize>load<u8>(i, 3) * all;
+            snapSome(v, 4, four(scales, p, q, r, row), four(zeros, p, q, r, row), most);
+          }
+        } else if (n == 2) {
+          for (; i + 2 <= last; i += 2, v += 16) {
+            const p = row + <usize>load<u8>(i) * all;
+            row = p + <usize>load<u8>(i, 1) * all;
+            const scale = v128.shuffle<f32>(splatAt(scales + (p << 2)), splatAt(scales + (row << 2)), 0, 0, 4, 4);
+            snapSome(v, 4, scale, v128.shuffle<f32>(splatAt(zeros + (p << 2)), splatAt(zeros + (row << 2)), 0, 0, 4, 4), most);
+          }
+        }
+        for (; i < last; i++, v += n << 2) {
+          row += <usize>load<u8>(i) * all;
+          snapSome(v, n, splatAt(scales + (row << 2)), splatAt(zeros + (row << 2)), most);
         }
       }
     }
   }
 }
 
-/** For rows [begin, end). */
+/** For rows [begin, end): what a row keeps of a group stands side by side. */
 export function snapCsr(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32, rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const all = ceilDiv(K, size);
+  const all = ceilDiv(K, size), most = f32x4.splat(levels);
   for (let b: usize = 0; b < columnBlocks(K); b++) {
     const rows = rowPtr + (b * (M + 1) << 2), first = b << COLUMNS_SHIFT;
     for (let i = begin; i < end; i++) {
       const last = <usize>load<u32>(rows + (i << 2), 4);
-      for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
-        snapAt(merged + (n << 2), scales, zeros, i * all + (first + <usize>load<u8>(index + n)) / size, levels);
+      let n = <usize>load<u32>(rows + (i << 2));
+      while (n < last) {
+        const group = (first + <usize>load<u8>(index + n)) / size, next = (group + 1) * size, o = (i * all + group) << 2;
+        let after = n + 1;
+        while (after < last && first + <usize>load<u8>(index + after) < next) after++;
+        const scale = splatAt(scales + o), zero = splatAt(zeros + o);
+        for (; n + 4 <= after; n += 4) snapSome(merged + (n << 2), 4, scale, zero, most);
+        if (n < after) snapSome(merged + (n << 2), after - n, scale, zero, most);
+        n = after;
       }
     }
   }
@@ -65,7 +114,7 @@ export function snapBlock(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32,
   starts: usize, index: usize, R: usize, C: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const across = stripsAreInputs(R), P = across ? K : M, Q = across ? M : K, all = ceilDiv(K, size);
+  const across = stripsAreInputs(R), P = across ? K : M, Q = across ? M : K, all = ceilDiv(K, size), most = f32x4.splat(levels);
   const strip = stripOf(R, C), strips = ceilDiv(P, strip), wide = entryShift(R, C);
   for (let first: usize = 0, segment = starts; first < Q; first += <usize>1 << segmentShift(wide), segment += strips << 3) {
     for (let k = begin; k < end; k++) {
@@ -73,11 +122,19 @@ export function snapBlock(
       let v = merged + (<usize>load<u32>(s, 4) << 2);
       for (let f: usize = 0; f < features; f += 4) {
         const own = k * strip + f, width = min<usize>(4, features - f);
-        for (let j: usize = 0; j < n; j++) {
+        let scale = most, zero = most, until: usize = 0;
+        for (let j: usize = 0; j < n; j++, v += width << 2) {
           const other = first + listedAt(i, j, wide);
-          // Four inputs of one row are of one group; four rows each have their own.
-          const group = across ? other * all + own / size : own * all + other / size, step: usize = across ? 0 : all;
-          for (let r: usize = 0; r < width; r++, v += 4) snapAt(v, scales, zeros, group + r * step, levels);
+          if (across) {
+            // Four inputs of one row are of one group.
+            const o = (other * all + own / size) << 2;
+            scale = splatAt(scales + o), zero = splatAt(zeros + o);
+          } else if (other >= until) {
+            // Four rows of one input each have their own, for as long as the inputs are of that group.
+            const group = other / size;
+            scale = ofRows(scales, own, M, all, group), zero = ofRows(zeros, own, M, all, group), until = (group + 1) * size;
+          }
+          snapSome(v, width, scale, zero, most);
         }
       }
     }
@@ -88,26 +145,12 @@ export function snapBlock(
 export function snapDense(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const all = ceilDiv(K, size), zero = f32x4.splat(0);
+  const all = ceilDiv(K, size), most = f32x4.splat(levels);
   for (let p = begin; p < end; p++) {
     let v = merged + ((p * K) << 4);
     for (let group: usize = 0; group < all; group++) {
-      const scale = ofRows(scales, p << 2, M, all, group), low = f32x4.neg(ofRows(zeros, p << 2, M, all, group));
-      const high = f32x4.add(low, f32x4.splat(levels));
-      for (const last = v + (min(size, K - group * size) << 4); v < last; v += 16) {
-        const n = f32x4.min(f32x4.max(f32x4.nearest(f32x4.div(v128.load(v), scale)), low), high);
-        v128.store(v, f32x4.mul(scale, f32x4.add(n, zero)));
-      }
+      const scale = ofRows(scales, p << 2, M, all, group), zero = ofRows(zeros, p << 2, M, all, group);
+      for (const last = v + (min(size, K - group * size) << 4); v < last; v += 16) snapSome(v, 4, scale, zero, most);
     }
   }
-}
-
-/** What a group of the four rows from `row` on has, that of the last row again where there are fewer. */
-@inline
-function ofRows(table: usize, row: usize, M: usize, all: usize, group: usize): v128 {
-  const last = M - 1, t = table + (group << 2);
-  let v = splatAt(t + ((row * all) << 2));
-  v = f32x4.replace_lane(v, 1, load<f32>(t + ((min(row + 1, last) * all) << 2)));
-  v = f32x4.replace_lane(v, 2, load<f32>(t + ((min(row + 2, last) * all) << 2)));
-  return f32x4.replace_lane(v, 3, load<f32>(t + ((min(row + 3, last) * all) << 2)));
 }
