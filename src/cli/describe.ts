@@ -68,11 +68,12 @@ export function describeModel(report: ModelReport): string {
     kilobytes(layer.denseBytes),
   ]);
   const table = [['module', 'shape', 'dtype', 'pattern', 'density', 'packed', 'dense'], ...rows];
-  const { parameters, projectionDensity, packedBytes, denseBytes } = report;
+  const { parameters, projectionDensity, packedBytes, denseBytes, grid } = report;
+  const onGrid = grid ? `${grid.projections} projections on INT4 grids, ${grid.groupSize} inputs a group\n` : '';
   const total =
     `${parameters.toLocaleString('en')} parameters; ${(projectionDensity * 100).toFixed(2)} % of the projections kept; ` +
     `${megabytes(packedBytes)} packed, ${megabytes(denseBytes)} dense`;
-  return `${columnsOf(table, 4)}\n${total}\n`;
+  return `${columnsOf(table, 4)}\n${total}\n${onGrid}`;
 }
 
 function kilobytes(bytes: number): string {

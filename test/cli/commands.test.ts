@@ -124,6 +124,7 @@ withShared('the commands, on stories260K', () => {
     expect(await said('eval', ...plain, '--model', at('sqft-fused'))).toBe(
       await said('eval', ...plain, ...model, '--adapter', at('sqft-found')),
     );
+    expect(await said('inspect', '--model', at('sqft-fused'))).toMatch(/\n35 projections on INT4 grids, 32 inputs a group\n$/);
     expect(await said('quantize', ...model, '--out', at('rounded'))).toMatch(
       /^\d+\.\d+ % of the projections' weights are not zero; saved in/,
     );

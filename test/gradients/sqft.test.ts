@@ -126,9 +126,10 @@ describe.each(['2:4', '90 % sparse', '1x4', 'dense'] as const)('on a grid, %s', 
 
   /** W + s up down on the pattern, row-major, in f64. */
   const merged = (name: string): Float64Array => {
-    const { rows, cols, ...weight } = model.linears.get(name)!;
+    const weight = model.linears.get(name)!;
+    const { rows, cols } = weight;
     const { up, down } = modules.get(name)!;
-    const w = unpack({ rows, cols, ...weight } as never, weight.values);
+    const w = unpack(weight, weight.values);
     return Float64Array.from({ length: rows * cols }, (_, at) => {
       const [i, j] = [Math.floor(at / cols), at % cols];
       let sum = 0;

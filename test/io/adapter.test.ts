@@ -139,7 +139,10 @@ describe('a sub-adapter on a grid', () => {
     ['a rank above the whole', (c) => (c['rank_pattern']![MODULE] = 5), /rank_pattern: .*q_proj: expected a rank of 1 to 4, got 5/],
     [
       'a rank of another size',
-      (c) => (c['rank_pattern']![OTHER] = c['alpha_pattern']![OTHER] = 2) && (c['alpha_pattern']![OTHER] = 4),
+      (c) => {
+        c['rank_pattern']![OTHER] = 2;
+        c['alpha_pattern']![OTHER] = 4;
+      },
       /up_proj: expected lora_A \[2, in\]/,
     ],
     [
