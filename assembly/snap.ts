@@ -10,7 +10,7 @@
 import { ceilDiv, entryShift, listed, listedAt, segmentShift, stripOf, stripsAreInputs } from './block';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { splatAt } from './lanes';
-import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
+import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
 
 /**
  * The points nearest to four weights. The pseudo-minimum and -maximum are one instruction each, and keep a NaN that comes
@@ -55,9 +55,9 @@ export function snapQuad(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   const groups = ceilShift(K, 2), all = ceilDiv(K, size), most = f32x4.splat(levels);
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let g = begin; g < end; g++) {
-      const s = starts + ((b * groups + g) << 3), stop = index + <usize>load<u32>(s, 8), own = (b << BLOCK_SHIFT) * all + (g << 2) / size;
+      const s = starts + ((b * groups + g) << 3), stop = index + <usize>load<u32>(s, 8), own = b * BLOCK_ROWS * all + (g << 2) / size;
       let i = index + <usize>load<u32>(s), v = merged + (<usize>load<u32>(s, 4) << 2);
       while (i < stop) {
         const n = <usize>popcnt(patternAt(i)), last = endAt(i);
