@@ -49,7 +49,12 @@ export class ElasticRun {
   }
 
   /** Looks for the ranks to keep. `evaluate` gives the loss on held-out text with the ranks in use. */
-  async search(settings: SearchSettings, evaluate: () => Promise<number>, onTurn: (turn: ClimbTurn) => void): Promise<void> {
+  async search(
+    settings: SearchSettings,
+    evaluate: () => Promise<number>,
+    onTurn: (turn: ClimbTurn) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (settings.nlsSearch === 'heuristic') return;
     const { ranks } = await climb({
       groups: this.#groups,
@@ -61,6 +66,7 @@ export class ElasticRun {
         return evaluate();
       },
       onTurn,
+      signal,
     });
     this.#kept = ranks;
   }

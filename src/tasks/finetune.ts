@@ -218,7 +218,7 @@ class Run {
     const step = this.#trainer.step;
     const interrupted = step < steps;
     this.#save();
-    if (!interrupted) perplexity = (await this.#search()) ?? perplexity;
+    if (!interrupted) perplexity = (await this.#search(signal)) ?? perplexity;
     if (!interrupted) this.#saveResult(this.#settings.out, 'kept ranks');
     this.#tell({
       event: 'done',
@@ -240,8 +240,8 @@ class Run {
     return error instanceof WorkerError ? new WorkerError(message, { cause: error }) : new DivergenceError(message, { cause: error });
   }
 
-  /** Looks for the ranks of the sub-adapter, and evaluates it, where that is asked for. */
-  async #search(): Promise<number | undefined> {
+  /** Looks for the ranks of the sub-adapter, and evaluates it, where that is asked for; `signal` ends it with the best so far. */
+  async #search(signal: AbortSignal | undefined): Promise<number | undefined> {
     const { step } = this.#trainer;
     if (!this.#elastic || this.#settings.nlsSearch === 'heuristic') return undefined;
     const turns = this.#settings.nlsTurns;
@@ -249,6 +249,7 @@ class Run {
       this.#settings,
       () => this.#validLoss(),
       (turn) => this.#report({ event: 'search', step, turns, ...turn }),
+      signal,
     );
     return this.#evaluate();
   }

@@ -74,6 +74,8 @@ export interface ClimbOptions {
   /** The loss on held-out text with these ranks. */
   readonly evaluate: (ranks: Ranks) => Promise<number>;
   readonly onTurn?: (turn: ClimbTurn) => void;
+  /** Ends the climb after the turn that is under way, with the best so far. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ClimbTurn {
@@ -88,7 +90,15 @@ export interface ClimbTurn {
  * Hill-climbing from the heuristic ranks: a neighbour has one group's rank one step larger or smaller; it is gone to where its
  * loss is lower. None is tried twice; the climb ends early where all neighbours have been.
  */
-export async function climb({ groups, choice, turns, seed, evaluate, onTurn }: ClimbOptions): Promise<{ ranks: Ranks; loss: number }> {
+export async function climb({
+  groups,
+  choice,
+  turns,
+  seed,
+  evaluate,
+  onTurn,
+  signal,
+}: ClimbOptions): Promise<{ ranks: Ranks; loss: number }> {
   const random = new Random(seed);
   const names = [...groups];
   const tried = new Set<string>();
@@ -97,7 +107,7 @@ export async function climb({ groups, choice, turns, seed, evaluate, onTurn }: C
   let best = await evaluate(ranks);
   tried.add(key(ranks));
   onTurn?.({ turn: 0, loss: best, best });
-  for (let turn = 1; turn <= turns; turn++) {
+  for (let turn = 1; turn <= turns && !signal?.aborted; turn++) {
     const open = neighbours(ranks, names, choice).filter((neighbour) => !tried.has(key(neighbour)));
     if (open.length === 0) break;
     const neighbour = open[random.below(open.length)]!;

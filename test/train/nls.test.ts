@@ -86,6 +86,22 @@ describe('hill-climbing', () => {
     expect(evaluated).toBe(5);
   });
 
+  test('is ended by a signal after its turn, with the best so far', async () => {
+    const abort = new AbortController();
+    const seen: number[] = [];
+    const found = await climb({
+      groups: GROUPS,
+      choice,
+      turns: 60,
+      seed: 3,
+      evaluate: (ranks) => Promise.resolve(loss(ranks)),
+      onTurn: ({ turn, loss: now }) => seen.push(now) && turn === 3 && abort.abort(),
+      signal: abort.signal,
+    });
+    expect(seen.length).toBe(4);
+    expect(found.loss).toBe(Math.min(...seen));
+  });
+
   test('with one rank to choose from there is nothing to climb', async () => {
     const found = await climb({ groups: GROUPS, choice: [8], turns: 9, seed: 0, evaluate: () => Promise.resolve(1) });
     expect(found.ranks).toEqual(everywhere(GROUPS, 8));
