@@ -10,7 +10,7 @@ export { GENERATE_OPTIONS, generate } from './tasks/generate.ts';
 export { FUSE_OPTIONS, fuse } from './tasks/fuse.ts';
 export { INSPECT_OPTIONS, inspect, inspectModel } from './tasks/inspect.ts';
 export type { LayerReport, ModelReport } from './tasks/inspect.ts';
-export type { DoneEvent, EvalEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
+export type { DoneEvent, EvalEvent, InitEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
 
 // Models, adapters, tokenizers and text.
 export { checkTokenizer, loadModel, saveModel } from './io/model.ts';
@@ -46,6 +46,8 @@ export type { Sequence } from './models/batch.ts';
 export { learningRateAt } from './train/schedule.ts';
 export type { Schedule } from './train/schedule.ts';
 export { initialFactors } from './train/initial.ts';
+export { gradientFactors } from './train/gradientInit.ts';
+export type { GradientInitOptions } from './train/gradientInit.ts';
 export { evaluateModel } from './train/evaluate.ts';
 export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
 export { generateIds } from './generate/generate.ts';

@@ -21,7 +21,7 @@ import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import type { FinetuneSettings, Prepared } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { initialized, prepare } from './prepare.ts';
 import type { Schedule } from '../train/schedule.ts';
 import { learningRateAt } from '../train/schedule.ts';
 import { Trainer } from '../train/trainer.ts';
@@ -72,7 +72,8 @@ async function planned(settings: FinetuneSettings, host: Host, tell: (event: Tra
   const prepared = await prepare(settings, host, tell);
   try {
     const sessions = host.sessions(prepared.arena, await arenaBudget(settings.memory, prepared.arena, host.threads));
-    return new Run(settings, prepared, host, sessions, tell);
+    const training = await initialized(settings, prepared, sessions, tell);
+    return new Run(settings, { ...prepared, training }, host, sessions, tell);
   } catch (error) {
     if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
     throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdapterConfig } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
+import { explain } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import type { Resolved } from '../core/options.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
@@ -15,10 +16,12 @@ import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
 import { Arena } from '../runtime/arena.ts';
+import type { Sessions } from '../runtime/session.ts';
 import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
 import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
+import { gradientFactors } from '../train/gradientInit.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { PRUNING, pruneRule } from './pruningOptions.ts';
@@ -85,6 +88,8 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
   const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
+  if (settings.init === 'gradient' && rule === 'full')
+    throw new RangeError(explain('--init gradient', 'a --method with low-rank factors', 'full'));
   const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
 
   const pruned = join(settings.out, 'pruned');
@@ -130,6 +135,24 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
       masks: fingerprint,
     },
   };
+}
+
+/**
+ * What trains, as it starts: with `--init gradient`, factors from the gradient over a sample of the training data. A run that goes
+ * on has its factors in the checkpoint already, and needs no more than their shapes.
+ */
+export async function initialized(
+  settings: FinetuneSettings,
+  { model, train, training }: Prepared,
+  sessions: Sessions,
+  tell: (event: TrainEvent) => void,
+): Promise<Training> {
+  if (settings.init === 'kaiming' || settings.resume !== undefined || !('factors' in training)) return training;
+  const { initSamples, initPasses: passes, initGamma: gamma, seed, maxSeqLength, batchSize, recompute } = settings;
+  const samples = sampleWindows(train, initSamples, seed);
+  const onPass = (pass: number): void => tell({ event: 'init', pass, passes, samples: samples.length });
+  const given = { samples, passes, gamma, seed, recompute, batchTokens: maxSeqLength * batchSize, sessions, onPass };
+  return { ...training, factors: await gradientFactors(model, training.factors, given) };
 }
 
 /** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */
