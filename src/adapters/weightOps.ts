@@ -101,6 +101,13 @@ export class WeightOps {
     else b.emit('sddmmBlock', stripCount(s.block, M, K), { ...args, ...s.args });
   }
 
+  /** dy x' on the pattern, as scratch. */
+  sampled(b: ProgramBuilder, dy: Ref, x: Ref): Value {
+    const h = b.scratch('sampled gradient', this.length * 4);
+    this.sample(b, h, 0, dy, x);
+    return h;
+  }
+
   /** dUp += scaling H down', dDownT += scaling H' up. A dense weight has no use for it: see LorsLinear. */
   factorGradients(b: ProgramBuilder, dUp: Ref, dDownT: Ref, h: Ref, up: Ref, downT: Ref, rank: number, scaling: number): void {
     const { rows: M, cols: K } = this.weight;

@@ -1,8 +1,9 @@
 /** Fine-tuning from directories to a directory: the job of `lors finetune`. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { unpadDown, unpadUp } from '../adapters/factors.ts';
-import type { Adapter, AdapterModule } from '../adapters/adapter.ts';
+import type { AdapterModule } from '../adapters/factors.ts';
+import { moduleOf } from '../adapters/factors.ts';
+import { ruleOf } from '../adapters/methods.ts';
 import { DivergenceError, MemoryBudgetError, WorkerError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
@@ -53,6 +54,7 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   const settings = resolveOptions(FINETUNE_OPTIONS, options);
   if (options.iters !== undefined && options.epochs !== undefined)
     throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
+  checkMethod(settings, options);
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
@@ -65,6 +67,21 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   } finally {
     await run.close();
   }
+}
+
+/** Throws RangeError where an option was given that the method has no use for. */
+function checkMethod({ method, init }: FinetuneSettings, { gradient, merge }: Given<typeof FINETUNE_OPTIONS>): void {
+  const gradients = method === 'full' ? [] : ruleOf(method).gradients;
+  if (gradient !== undefined && !gradients.includes(gradient)) {
+    throw new RangeError(explain('--gradient', `${gradients.join(' or ') || 'none'} with --method ${method}`, gradient));
+  }
+  if (merge === 'keep' && (method === 'full' || !ruleOf(method).merges))
+    throw new RangeError(explain('--merge', `a method that merges; ${method} never does`, merge));
+  const why = method === 'full' ? 'it has no factors' : ruleOf(method).noGradientInit;
+  if (init === 'gradient' && why !== undefined)
+    throw new RangeError(
+      explain('--init gradient', 'a --method whose update is a product of two factors', method, `Of ${method}, ${why}.`),
+    );
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
@@ -254,19 +271,9 @@ class Run {
     else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
   }
 
-  #modules(): Adapter['modules'] {
-    const modules = new Map<string, AdapterModule>();
-    for (const [name, { rank, padded, up, downT }] of this.#trainer.compiled.factors) {
-      const { rows: outFeatures, cols: inFeatures } = this.#prepared.model.linears.get(name)!;
-      modules.set(name, {
-        rank,
-        inFeatures,
-        outFeatures,
-        up: unpadUp(this.#trainer.parameter(up), outFeatures, rank, padded),
-        down: unpadDown(this.#trainer.parameter(downT), inFeatures, rank, padded),
-      });
-    }
-    return modules;
+  #modules(): ReadonlyMap<string, AdapterModule> {
+    const { compiled } = this.#trainer;
+    return new Map([...compiled.factors].map(([name, factors]) => [name, moduleOf(factors, (p) => this.#trainer.parameter(p))]));
   }
 
   /** Tells, and adds a line to the log. */

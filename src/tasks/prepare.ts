@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdapterConfig } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
-import { explain } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import type { Resolved } from '../core/options.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
@@ -56,6 +55,7 @@ const FREE = new Set<string>([
   'calibrationSamples',
   'memory',
   'recompute',
+  'merge',
   'stepsPerReport',
   'stepsPerEval',
   'valBatches',
@@ -85,12 +85,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
   const trainWindows = windows(train.documents, maxSeqLength);
 
-  const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
-  const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+  const { method, gradient, merge, rank, alpha, rslora, targetModules, seed } = settings;
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
-  if (settings.init === 'gradient' && rule === 'full')
-    throw new RangeError(explain('--init gradient', 'a --method with low-rank factors', 'full'));
-  const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
+  const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
 
   const pruned = join(settings.out, 'pruned');
   let model = source;
@@ -110,14 +107,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const free = settings.lrSchedule === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const fingerprint = patternFingerprint(model);
   const training: Training =
-    factors === undefined
+    method === 'full' || factors === undefined
       ? { method: 'full' }
-      : {
-          method: rule === 'lora' ? 'lora' : 'lors',
-          gradient: rule === 'sp-lora' ? 'exact' : 'lors',
-          scaling: scalingOf(alpha, rank, rslora),
-          factors,
-        };
+      : { method, gradient, merge, scaling: scalingOf(alpha, rank, rslora), factors };
   return {
     model,
     arena,
@@ -127,7 +119,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     droppedRows: train.dropped,
     training,
     adapter:
-      rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+      method === 'full' ? undefined : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
     identity: {
       ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
       kernels: host.flavour,

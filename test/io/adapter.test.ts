@@ -100,7 +100,7 @@ describe('loading', () => {
     ['alpha_pattern', { q_proj: 4 }],
     ['modules_to_save', ['lm_head']],
     ['fan_in_fan_out', true],
-    ['peft_type', 'HIRA'],
+    ['peft_type', 'LOHA'],
   ])('refuses %s, by its name', (name, value) => {
     const directory = made({ [name]: value });
     expect(() => loadAdapter(directory)).toThrow(UnsupportedError);
