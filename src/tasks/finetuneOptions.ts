@@ -26,9 +26,13 @@ export const FINETUNE_OPTIONS = {
   method: {
     kind: FINETUNE_METHODS,
     default: 'lors',
-    help: 'what trains: an adapter, all but that of lora inside the mask, or every kept weight (full); sp-lora is lors with the exact gradient',
+    help: 'what trains: an adapter inside the mask, a dense one (lora: merging it fills the zeros), or every kept weight (full)',
   },
-  gradient: { kind: ADAPTER_GRADIENTS, default: 'lors', help: 'of lors: as in the paper (mask left out), or exact' },
+  gradient: {
+    kind: ADAPTER_GRADIENTS,
+    default: 'lors',
+    help: 'of lors: as in the paper (mask left out), or exact, as sp-lora and sqft have it',
+  },
   merge: {
     kind: MERGE_RULES,
     default: 'recompute',

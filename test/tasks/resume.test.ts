@@ -35,6 +35,9 @@ const METHODS = [
   ['exact', { method: 'lors', gradient: 'exact', prune: 'magnitude' }],
   ['lora', { method: 'lora', prune: 'magnitude', rslora: true }],
   ['lors from the gradient', { method: 'lors', prune: 'wanda', init: 'gradient', initSamples: 5 }],
+  ['sqft, merged weights kept', { method: 'sqft', merge: 'keep', prune: 'magnitude' }],
+  ['spp', { method: 'spp', prune: 'magnitude', rank: 4 }],
+  ['hira', { method: 'hira', prune: 'magnitude' }],
   ['full', { method: 'full', prune: 'magnitude', weightDecay: 0.1 }],
 ] as const;
 
