@@ -36,6 +36,8 @@ export interface InitEvent {
   readonly passes: number;
   /** Windows that the gradient is the mean of. */
   readonly samples: number;
+  /** Since the first pass began. */
+  readonly seconds: number;
 }
 
 export interface StepEvent {

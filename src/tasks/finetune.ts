@@ -30,6 +30,8 @@ import { Trainer } from '../train/trainer.ts';
 export interface FinetuneHooks {
   /** Told of every event as it happens. */
   readonly onEvent?: (event: TrainEvent) => void;
+  /** Awaited before each update, with the updates so far: where runs take turns. */
+  readonly beforeStep?: (step: number) => Promise<void>;
   /** Stops the run after the step that is under way; a checkpoint is saved first. */
   readonly signal?: AbortSignal;
 }
@@ -61,7 +63,7 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   const run = await planned(settings, host, tell);
   try {
     await run.start();
-    return await run.loop(hooks.signal);
+    return await run.loop(hooks);
   } catch (error) {
     throw run.withCheckpoint(error);
   } finally {
@@ -181,7 +183,7 @@ class Run {
     return this.#trainer.close();
   }
 
-  async loop(signal: AbortSignal | undefined): Promise<FinetuneResult> {
+  async loop({ signal, beforeStep }: FinetuneHooks): Promise<FinetuneResult> {
     const { stepsPerReport, stepsPerEval, saveEvery, gradAccumulationSteps } = this.#settings;
     const { steps } = this.#schedule;
     const began = performance.now();
@@ -189,6 +191,7 @@ class Run {
     let tokens = 0;
     let perplexity: number | undefined;
     while (this.#trainer.step < steps && !signal?.aborted) {
+      await beforeStep?.(this.#trainer.step);
       const learningRate = learningRateAt(this.#schedule, this.#trainer.step);
       const batches = Array.from({ length: gradAccumulationSteps }, () => this.#stream.next());
       const result = await this.#trainer.update(batches, learningRate);

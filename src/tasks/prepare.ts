@@ -142,7 +142,9 @@ export async function initialized(
   if (settings.init === 'kaiming' || settings.resume !== undefined || !('factors' in training)) return training;
   const { initSamples, initPasses: passes, initGamma: gamma, seed, maxSeqLength, batchSize, recompute } = settings;
   const samples = sampleWindows(train, initSamples, seed);
-  const onPass = (pass: number): void => tell({ event: 'init', pass, passes, samples: samples.length });
+  const began = performance.now();
+  const onPass = (pass: number): void =>
+    tell({ event: 'init', pass, passes, samples: samples.length, seconds: (performance.now() - began) / 1000 });
   const given = { samples, passes, gamma, seed, recompute, batchTokens: maxSeqLength * batchSize, sessions, onPass };
   return { ...training, factors: await gradientFactors(model, training.factors, given) };
 }
