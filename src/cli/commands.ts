@@ -1,5 +1,6 @@
 /** What each command runs and how it tells its result. Options were parsed, but the tasks themselves check them. */
 import { bench, compareResults } from '../bench/bench.ts';
+import { compare } from '../bench/methods/compare.ts';
 import { evaluate } from '../tasks/evaluate.ts';
 import { finetune } from '../tasks/finetune.ts';
 import { fuse } from '../tasks/fuse.ts';
@@ -8,6 +9,7 @@ import { inspect, inspectModel } from '../tasks/inspect.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { prune } from '../tasks/prune.ts';
 import { describeModel } from './describe.ts';
+import { describeCompared, describeRun } from './describeCompare.ts';
 import { describeBench, describeBenchEvent, describeComparison } from './describeBench.ts';
 import type { Reporter } from './report.ts';
 
@@ -79,4 +81,11 @@ export async function runBench(given: Options, reporter: Reporter): Promise<void
   }
   const { report, files } = await bench(given, (event) => reporter.result(event, describeBenchEvent(event)));
   reporter.result({ event: 'result', ...report, files }, describeBench(report, files));
+}
+
+export async function runCompare(given: Options, reporter: Reporter): Promise<void> {
+  const { report, files } = await compare(given as unknown as Parameters<typeof compare>[0], (run) =>
+    reporter.result(run, describeRun(run)),
+  );
+  reporter.result({ event: 'result', ...report, files }, describeCompared(report, files));
 }

@@ -2,6 +2,7 @@
 /** The command `lors`. */
 import { Command, CommanderError } from 'commander';
 import { BENCH_OPTIONS } from '../bench/options.ts';
+import { COMPARE_OPTIONS } from '../bench/methods/options.ts';
 import { packageVersion } from '../io/packageVersion.ts';
 import { EVALUATE_OPTIONS } from '../tasks/evaluate.ts';
 import { FINETUNE_OPTIONS } from '../tasks/finetuneOptions.ts';
@@ -10,7 +11,7 @@ import { GENERATE_OPTIONS } from '../tasks/generate.ts';
 import { INSPECT_OPTIONS } from '../tasks/inspect.ts';
 import { PRUNE_OPTIONS } from '../tasks/prune.ts';
 import { addCommand } from './command.ts';
-import { runBench, runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune } from './commands.ts';
+import { runBench, runCompare, runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune } from './commands.ts';
 
 /** Exit codes: 1 something went wrong, 2 the command line was wrong, 130 interrupted. */
 const USAGE = 2;
@@ -27,6 +28,7 @@ function build(): Command {
   addCommand(program, 'generate', 'go on from a prompt', GENERATE_OPTIONS, runGenerate);
   addCommand(program, 'fuse', 'merge an adapter into its model; zeros stay zero', FUSE_OPTIONS, runFuse);
   addCommand(program, 'inspect', 'pattern, density and bytes of each matrix', INSPECT_OPTIONS, runInspect);
+  addCommand(program, 'compare', 'which method to use: all of them on one model and text, side by side', COMPARE_OPTIONS, runCompare);
   addCommand(
     program,
     'bench',
