@@ -5,7 +5,7 @@ import { pageHtml } from '../pageHtml.ts';
 import { counted, number } from '../report/format.ts';
 import type { Html } from '../report/html.ts';
 import { html } from '../report/html.ts';
-import { figure, machine, table } from '../report/parts.ts';
+import { figure, machine, meanings, table } from '../report/parts.ts';
 import { columnsOf, methodFindings } from './table.ts';
 import type { CompareReport, MethodRun } from './types.ts';
 
@@ -45,16 +45,7 @@ function bodyOf(report: CompareReport): Html {
         columns.map(({ name }) => name),
         rows.map((row) => columns.map(({ text }) => text(row))),
       )}
-      <details>
-        <summary>What the columns mean</summary>
-        <dl>
-          ${columns.map(
-            ({ name, about }) =>
-              html`<dt>${name}</dt>
-                <dd>${about}</dd>`,
-          )}
-        </dl>
-      </details>
+      ${meanings(columns)}
     </section>
     ${figure(
       'methods',

@@ -5,7 +5,7 @@ import { describeQuality } from './quality.ts';
 import { breakEvens, describeBreakEven, findings, summary, task } from './findings.ts';
 import { counted, duration, number, percent, times } from './format.ts';
 import { html } from './html.ts';
-import { figure, machine, table } from './parts.ts';
+import { figure, machine, meanings, table } from './parts.ts';
 import { choices, columns } from './table.ts';
 import type { Html } from './html.ts';
 import type { BenchReport, BenchRow, QualityReport } from '../types.ts';
@@ -159,17 +159,6 @@ function rowTable(rows: readonly BenchRow[]): Html {
         </tbody>
       </table>
     </div>
-    <details>
-      <summary>What the columns mean</summary>
-      <dl>
-        ${all.map(
-          ({ name, about }) =>
-            html`<dt>${name}</dt>
-              <dd>${about}</dd>`,
-        )}
-        <dt>ops</dt>
-        <dd>${[...new Set(rows.map(({ op }) => op))].map(task).join('; ')}</dd>
-      </dl>
-    </details>
+    ${meanings([...all, { name: 'ops', about: [...new Set(rows.map(({ op }) => op))].map(task).join('; ') }])}
   </section>`;
 }

@@ -49,3 +49,17 @@ export function figure(name: string, title: string, caption: Html): Html {
     </figure>
   </section>`;
 }
+
+/** What the columns of a table mean, for who asks. */
+export function meanings(columns: readonly { readonly name: string; readonly about: string }[]): Html {
+  return html`<details>
+    <summary>What the columns mean</summary>
+    <dl>
+      ${columns.map(
+        ({ name, about }) =>
+          html`<dt>${name}</dt>
+            <dd>${about}</dd>`,
+      )}
+    </dl>
+  </details>`;
+}
