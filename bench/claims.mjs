@@ -1,7 +1,7 @@
 // What the LoRS paper claims against SPP and SQFT as they are published, tested: steps >= 40 % faster, <= 60 % of the memory.
 //
 //   npm run bench:claims -- [--shapes 15m,135m] [--tokens 512] [--rank 16] [--pattern 2:4] [--dtype F32] [--threads N]
-//                           [--flavour auto|plain|relaxed] [--seconds 100] [--as-published] [--json FILE]
+//                           [--flavour auto|plain|relaxed] [--seconds 80] [--as-published] [--json FILE]
 //
 // Every contender trains the same random model in a process of its own; they make a step each in turn, and the ratio of a round is
 // what counts, as a machine that is slow for a while is slow for all of a round. As published, a rival keeps the merged weights for
@@ -39,7 +39,7 @@ const { values: options } = parseArgs({
     dtype: { type: 'string', default: 'F32' },
     threads: { type: 'string', default: String(availableParallelism()) },
     flavour: { type: 'string', default: 'auto' },
-    seconds: { type: 'string', default: '100' },
+    seconds: { type: 'string', default: '80' },
     'as-published': { type: 'boolean', default: false },
     json: { type: 'string' },
     child: { type: 'string' },

@@ -12,7 +12,7 @@ export { INSPECT_OPTIONS, inspect, inspectModel } from './tasks/inspect.ts';
 export type { LayerReport, ModelReport } from './tasks/inspect.ts';
 export type { DoneEvent, EvalEvent, InitEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
 export { compare } from './bench/methods/compare.ts';
-export type { CompareEvent, CompareResult } from './bench/methods/compare.ts';
+export type { CompareEvent, CompareHooks, CompareResult } from './bench/methods/compare.ts';
 export { COMPARE_OPTIONS } from './bench/methods/options.ts';
 export type { CompareReport, CurvePoint, MethodRow, MethodRun } from './bench/methods/types.ts';
 

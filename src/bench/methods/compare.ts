@@ -32,6 +32,13 @@ type Method = (typeof FINETUNE_METHODS)[number];
 /** A run that has come to its end. */
 export type CompareEvent = { readonly event: 'run' } & MethodRun;
 
+export interface CompareHooks {
+  /** Told of every run that has come to its end. */
+  readonly onEvent?: (event: CompareEvent) => void;
+  /** Ends the comparison, which throws the signal's reason and leaves nothing behind. */
+  readonly signal?: AbortSignal;
+}
+
 export interface CompareResult {
   readonly report: CompareReport;
   /** What was written. */
@@ -52,10 +59,7 @@ interface Kept {
  * Throws as fine-tuning does, with the method named; MemoryBudgetError before the first update where the machine's memory is less
  * than the plans of all methods together.
  */
-export async function compare(
-  options: Given<typeof COMPARE_OPTIONS>,
-  onEvent: (event: CompareEvent) => void = () => undefined,
-): Promise<CompareResult> {
+export async function compare(options: Given<typeof COMPARE_OPTIONS>, { onEvent, signal }: CompareHooks = {}): Promise<CompareResult> {
   const settings = resolveOptions(COMPARE_OPTIONS, options);
   const methods = [...new Set(settings.methods)] as Method[];
   const rates = [...new Set(settings.learningRates)];
@@ -73,7 +77,7 @@ export async function compare(
       const plans = new Map(
         methods.map((method) => [method, { ...runOptions(settings, method), learningRate, model, data, out: outs.get(method)! }]),
       );
-      const results = await contest(plans);
+      const results = await contest(plans, signal);
       for (const method of methods) {
         const result = results.get(method)!;
         const run: MethodRun =
@@ -81,7 +85,7 @@ export async function compare(
             ? { method, learningRate, diverged: result.message }
             : { method, learningRate, perplexity: result.curve.at(-1)!.perplexity };
         runs.push(run);
-        onEvent({ event: 'run', ...run });
+        onEvent?.({ event: 'run', ...run });
         const best = kept.get(method);
         const out = outs.get(method)!;
         const wins = better(best, result);

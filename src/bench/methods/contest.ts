@@ -47,6 +47,7 @@ class Contestant {
     this.#options = options;
     this.#child = fork(CONTESTANT, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', (told: Told) => this.#hear(told));
+    this.#child.on('error', (error) => this.#turn?.reject(error));
     this.#child.on('exit', (code, signal) => {
       this.#turn?.reject(
         new WorkerError(`${name}: its process ended with ${signal ?? `exit code ${code}`} before its run did. Is there memory for it?`),
@@ -75,7 +76,9 @@ class Contestant {
     return { start: this.#start!, tokensPerSecond, peakBytes: this.#peakBytes, curve: this.#curve };
   }
 
-  end(): void {
+  /** Ends the process, and with a reason the turn that is under way. */
+  end(reason?: Error): void {
+    if (reason) this.#turn?.reject(reason);
     this.#turn = undefined;
     this.#child.kill();
   }
@@ -137,14 +140,20 @@ function errorOf(name: string, message: string): Error {
 
 /**
  * Runs fine-tunings side by side, by name, a few updates each in turn. A run that diverges gives its DivergenceError; whatever else
- * ends a run ends them all, and is thrown.
+ * ends a run, or the signal, ends them all, and is thrown.
  */
-export async function contest(runs: ReadonlyMap<string, FinetuneOptions>): Promise<Map<string, RunResult | DivergenceError>> {
+export async function contest(
+  runs: ReadonlyMap<string, FinetuneOptions>,
+  signal?: AbortSignal,
+): Promise<Map<string, RunResult | DivergenceError>> {
   const results = new Map<string, RunResult | DivergenceError>();
   const all: Contestant[] = [];
+  const abort = (): void => all.forEach((contestant) => contestant.end(signal!.reason as Error));
+  signal?.addEventListener('abort', abort);
   try {
     // One after the other: loading is not to be timed, but its peak of memory is.
     for (const [name, options] of runs) {
+      signal?.throwIfAborted();
       const contestant = new Contestant(name, options);
       all.push(contestant);
       await contestant.start();
@@ -160,6 +169,7 @@ export async function contest(runs: ReadonlyMap<string, FinetuneOptions>): Promi
     while (running.length > 0) {
       const still: Contestant[] = [];
       for (const contestant of running) {
+        signal?.throwIfAborted();
         const more = await contestant.turn().catch((error: unknown) => {
           if (!(error instanceof DivergenceError)) throw error;
           results.set(contestant.name, error);
@@ -173,6 +183,7 @@ export async function contest(runs: ReadonlyMap<string, FinetuneOptions>): Promi
     }
     return results;
   } finally {
+    signal?.removeEventListener('abort', abort);
     for (const contestant of all) contestant.end();
   }
 }

@@ -32,7 +32,7 @@ withShared('compare, on stories260K', () => {
       learningRates: [1e-3, 8e-3],
       stepsPerEval: 2,
     };
-    const { report: found, files } = await compare({ ...given, out: at('out') }, (event) => told.push(event));
+    const { report: found, files } = await compare({ ...given, out: at('out') }, { onEvent: (event) => told.push(event) });
     report = found;
     expect(files).toEqual([join(at('out'), 'compare.json'), join(at('out'), 'compare.html')]);
     expect(leftOvers(), 'nothing is left in the temporary directory').toEqual(before);
@@ -103,6 +103,14 @@ withShared('compare, on stories260K', () => {
     expect(found.target).toEqual({ perplexity: 2, by: 'asked' });
     // Of the last tenth alone, by its windows: 1:4 of this model has no good perplexity.
     expect(found.before).toBeGreaterThan(100);
+  });
+
+  test('a signal ends it in the middle of a run, and nothing is left', async () => {
+    const abort = new AbortController();
+    const given = { ...training, iters: 10_000, model: at('pruned'), data, methods: ['lors'], learningRates: [1e-3, 2e-3] };
+    setTimeout(() => abort.abort(), 4000);
+    await expect(compare(given, { signal: abort.signal })).rejects.toThrow(/abort/);
+    expect(leftOvers()).toEqual([]);
   });
 
   test('what makes no sense is refused before anything is loaded, and leaves nothing', async () => {
