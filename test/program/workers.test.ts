@@ -53,7 +53,7 @@ function step(training: Training, flavour: Flavour, workers: readonly number[]):
 
 eachFlavour((flavour) => {
   describe.each([
-    ...ADAPTER_METHODS.map((method) => ({ name: method as string, training: tinyAdapters(model, method) })),
+    ...ADAPTER_METHODS.map((method) => ({ name: method, training: tinyAdapters(model, method) })),
     { name: 'hira, merged weights kept', training: tinyAdapters(model, 'hira', 'exact', 'keep') },
     { name: 'full', training: { method: 'full' } as const },
   ])('$name', ({ training }) => {
