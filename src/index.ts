@@ -13,12 +13,15 @@ export type { LayerReport, ModelReport } from './tasks/inspect.ts';
 export type { DoneEvent, EvalEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
 
 // Models, adapters, tokenizers and text.
-export { checkTokenizer, loadModel, saveModel } from './io/model.ts';
+export { checkTokenizer } from './io/tokenizerJson.ts';
+export { loadModel, saveModel } from './io/model.ts';
 export type { SaveModelOptions } from './io/model.ts';
 export { loadAdapter, saveAdapter } from './io/adapter.ts';
-export { StreamDecoder, loadTokenizer } from './io/tokenizer.ts';
-export type { Message, Tokenizer } from './io/tokenizer.ts';
-export { loadDataset, tokenizeRows } from './io/datasets.ts';
+export { StreamDecoder } from './io/streamDecoder.ts';
+export { loadTokenizer } from './io/tokenizer.ts';
+export type { Message, Tokenizer } from './io/tokenizerJson.ts';
+export { loadDataset } from './io/datasets.ts';
+export { tokenizeRows } from './io/tokenizeRows.ts';
 export { parseConfig } from './models/config.ts';
 export type { LlamaConfig } from './models/config.ts';
 export type { LlamaModel } from './models/model.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { FormatError, explain } from '../core/errors.ts';
 import { loadDataset } from '../io/datasets.ts';
-import type { Separator } from '../io/datasets.ts';
+import type { Separator } from '../io/rows.ts';
 import type { Pruner } from '../prune/scores.ts';
 import { evaluate } from '../tasks/evaluate.ts';
 import { finetune } from '../tasks/finetune.ts';

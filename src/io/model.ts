@@ -1,6 +1,5 @@
 /** Models from and to directories. */
 import { basename, join, resolve } from 'node:path';
-import { FormatError, explain } from '../core/errors.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { parseConfig } from '../models/config.ts';
 import { castModel } from '../models/fuse.ts';
@@ -9,7 +8,6 @@ import { modelTensors, readModel } from '../models/model.ts';
 import { createOutputDirectory } from './atomic.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { readJson } from './json.ts';
-import type { Tokenizer } from './tokenizer.ts';
 
 /**
  * Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Weights go where `home` puts them, one at a
@@ -19,21 +17,6 @@ export function loadModel(directory: string, home?: WeightHome): LlamaModel {
   const source = openCheckpoint(directory);
   const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
   return readModel(source, config, home);
-}
-
-/** Throws FormatError where a tokenizer knows ids that the model has no embedding for. */
-export function checkTokenizer(model: LlamaModel, tokenizer: Tokenizer): void {
-  const { vocabSize } = model.config;
-  if (tokenizer.vocabSize > vocabSize) {
-    throw new FormatError(
-      explain(
-        `${tokenizer.name}: tokenizer`,
-        `a vocabulary of at most ${vocabSize}, the rows of the embedding`,
-        `${tokenizer.vocabSize}`,
-        'Does it belong to this model?',
-      ),
-    );
-  }
 }
 
 export interface SaveModelOptions {

@@ -227,3 +227,48 @@ export function encodeHeader(
   bytes.set(text, LENGTH_BYTES);
   return bytes;
 }
+
+/** A tensor to write. */
+export interface TensorToWrite extends TensorInfo {
+  readonly name: string;
+  /** Raw little-endian bytes, row-major; or what makes them, called once when their turn comes. */
+  readonly data: Uint8Array | (() => Uint8Array);
+}
+
+/**
+ * The parts of a file, one after the other: its header, then each tensor. Wider element types come first, so that every
+ * tensor is aligned to its elements; within one width the order is the one given.
+ * @throws {RangeError} where the bytes of a tensor are not those of its shape; see `encodeHeader` for others, which are thrown at once
+ */
+export function safetensorsParts(tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = {}): Iterable<Uint8Array> {
+  const inOrder = [...tensors].sort((a, b) => (elementBytes(b.dtype) ?? 0) - (elementBytes(a.dtype) ?? 0));
+  const header = encodeHeader(inOrder, metadata);
+  return (function* () {
+    yield header;
+    for (const tensor of inOrder) {
+      const data = typeof tensor.data === 'function' ? tensor.data() : tensor.data;
+      if (data.byteLength !== tensorBytes(tensor.dtype, tensor.shape)) {
+        const expected = `${tensorBytes(tensor.dtype, tensor.shape)} bytes for ${tensor.dtype} ${JSON.stringify(tensor.shape)}`;
+        throw new RangeError(explain(`tensor ${JSON.stringify(tensor.name)}`, expected, `${data.byteLength}`));
+      }
+      yield data;
+    }
+  })();
+}
+
+/** A file in memory. Throws as `safetensorsParts`. */
+export function encodeSafetensors(
+  tensors: Iterable<TensorToWrite>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const all = [...tensors];
+  const data = all.reduce((n, { dtype, shape }) => n + tensorBytes(dtype, shape), 0);
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  let at = 0;
+  for (const part of safetensorsParts(all, metadata)) {
+    bytes ??= new Uint8Array(part.byteLength + data);
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes!;
+}
