@@ -1,29 +1,29 @@
 /** Fine-tuning from directories to a directory: the job of `lors finetune`. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { unpadDown, unpadUp } from '../adapters/factors.ts';
-import type { Adapter, AdapterModule } from '../adapters/adapter.ts';
 import { DivergenceError, MemoryBudgetError, WorkerError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
-import { longestInput, packRows, totalInput } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { describe } from '../runtime/session.ts';
-import { BatchStream } from '../train/batches.ts';
+import { BatchStream, batchesOf } from '../train/batches.ts';
 import type { Host } from './host.ts';
 import { arenaBudget, openHost, peakBytes, residentBytes } from './host.ts';
 import type { RunState } from './checkpoint.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
-import type { FinetuneSettings, Prepared } from './prepare.ts';
+import type { Prepared } from './prepare.ts';
 import { prepare } from './prepare.ts';
+import type { FinetuneSettings } from './training.ts';
+import { scheduleOf, trainerOptionsOf } from './training.ts';
 import type { Schedule } from '../train/schedule.ts';
 import { learningRateAt } from '../train/schedule.ts';
+import { trainedModules } from '../train/trained.ts';
 import { Trainer } from '../train/trainer.ts';
 
 export interface FinetuneHooks {
@@ -97,7 +97,7 @@ class Run {
   #saved: string | undefined;
 
   constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, sessions: Sessions, tell: (event: TrainEvent) => void) {
-    const { maxSeqLength, batchSize, gradAccumulationSteps, seed } = settings;
+    const { maxSeqLength, batchSize, seed } = settings;
     this.#settings = settings;
     // The initial factors are not kept: the trainer puts them where they train.
     const { training, ...kept } = prepared;
@@ -108,24 +108,8 @@ class Run {
     // Everything that can be refused is looked at before there are threads, which would have to be given back.
     const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
     this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
-    const steps = settings.iters ?? Math.max(1, Math.ceil((settings.epochs * this.#stream.batchesPerEpoch) / gradAccumulationSteps));
-    const { lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
-    this.#schedule = { kind, learningRate, minLearningRate, warmup, steps };
-    const longest = Math.max(longestInput(prepared.train), longestInput(prepared.valid));
-    this.#trainer = new Trainer(prepared.model, {
-      training,
-      optimizer: {
-        beta1: settings.adamBeta1,
-        beta2: settings.adamBeta2,
-        epsilon: settings.adamEpsilon,
-        weightDecay: settings.weightDecay,
-        maxGradNorm: settings.maxGradNorm,
-      },
-      batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(prepared.train), totalInput(prepared.valid))),
-      maxSeqLength: longest,
-      recompute: settings.recompute,
-      sessions,
-    });
+    this.#schedule = scheduleOf(settings, this.#stream.batchesPerEpoch);
+    this.#trainer = new Trainer(prepared.model, trainerOptionsOf(settings, training, prepared, sessions));
     this.#state = state;
     this.#pending = [...(state?.pendingLosses ?? [])];
     this.#firstStep = state?.trainer.step ?? 0;
@@ -224,7 +208,7 @@ class Run {
     const { batchSize, valBatches } = this.#settings;
     let loss = 0;
     let labelled = 0;
-    const batches = packed(this.#prepared.valid, this.#settings.maxSeqLength, batchSize);
+    const batches = batchesOf(this.#prepared.valid, this.#settings.maxSeqLength, batchSize);
     for (const batch of valBatches > 0 ? batches.slice(0, valBatches) : batches) {
       const part = await this.#trainer.evaluate(batch);
       loss += part.loss;
@@ -249,23 +233,8 @@ class Run {
   /** The adapter, or the whole model where it is what trained. */
   #saveResult(directory: string): void {
     const { adapter, model, base } = this.#prepared;
-    if (adapter) saveAdapter(directory, { config: adapter, modules: this.#modules() });
+    if (adapter) saveAdapter(directory, { config: adapter, modules: trainedModules(this.#trainer) });
     else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
-  }
-
-  #modules(): Adapter['modules'] {
-    const modules = new Map<string, AdapterModule>();
-    for (const [name, { rank, padded, up, downT }] of this.#trainer.compiled.factors) {
-      const { rows: outFeatures, cols: inFeatures } = this.#prepared.model.linears.get(name)!;
-      modules.set(name, {
-        rank,
-        inFeatures,
-        outFeatures,
-        up: unpadUp(this.#trainer.parameter(up), outFeatures, rank, padded),
-        down: unpadDown(this.#trainer.parameter(downT), inFeatures, rank, padded),
-      });
-    }
-    return modules;
   }
 
   /** Tells, and adds a line to the log. */
@@ -288,11 +257,6 @@ class Run {
       kept.map((line) => `${line}\n`),
     );
   }
-}
-
-function packed(all: Prepared['valid'], maxSeqLength: number, batchSize: number): Prepared['valid'][number][][] {
-  const rows = packRows(all, maxSeqLength);
-  return Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, i) => rows.slice(i * batchSize, (i + 1) * batchSize).flat());
 }
 
 /** The step of a line of the log; a line that a crash cut short belongs to none. */

@@ -2,9 +2,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdapterConfig } from '../adapters/adapter.ts';
-import { scalingOf } from '../adapters/adapter.ts';
-import { Random } from '../core/random.ts';
-import type { Resolved } from '../core/options.ts';
 import { loadDataset } from '../io/datasets.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { checkTokenizer } from '../io/tokenizerJson.ts';
@@ -17,15 +14,13 @@ import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
 import { Arena } from '../runtime/arena.ts';
-import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
 import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
 import { initialFactors } from '../train/initial.ts';
-import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
-import { PRUNING, pruneRule } from './pruningOptions.ts';
-
-export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
+import { pruneRule } from './pruningOptions.ts';
+import type { FinetuneSettings, Identity } from './training.ts';
+import { identityOf, ruleOf, sampleWindows, trainingOfSettings } from './training.ts';
 
 export interface Prepared {
   readonly model: LlamaModel;
@@ -41,30 +36,8 @@ export interface Prepared {
   /** The adapter's rule, its factors still to come; absent for full training. */
   readonly adapter: AdapterConfig | undefined;
   /** What a resumed run must have in common with this one. */
-  readonly identity: Readonly<Record<string, unknown>>;
+  readonly identity: Identity;
 }
-
-/** Options that a resumed run may change: they do not touch what the steps so far would have been. */
-const FREE = new Set<string>([
-  'model',
-  'data',
-  'out',
-  'prune',
-  'sparsity',
-  ...Object.keys(PRUNING),
-  'calibrationSamples',
-  'memory',
-  'recompute',
-  'stepsPerReport',
-  'stepsPerEval',
-  'valBatches',
-  'saveEvery',
-  'resume',
-  'overwrite',
-  'kernels',
-  'threads',
-  'weights',
-]);
 
 /** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */
 export async function prepare(settings: FinetuneSettings, host: Host, tell: (event: TrainEvent) => void): Promise<Prepared> {
@@ -84,8 +57,8 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
   const trainWindows = windows(train.documents, maxSeqLength);
 
-  const { method, gradient, rank, alpha, rslora, targetModules, seed } = settings;
-  const rule = method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+  const { rank, alpha, rslora, targetModules, seed } = settings;
+  const rule = ruleOf(settings);
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
   const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
 
@@ -103,18 +76,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     base = pruned;
   }
 
-  // Only a schedule that does not know its end can be given another one.
-  const free = settings.lrSchedule === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const fingerprint = patternFingerprint(model);
-  const training: Training =
-    factors === undefined
-      ? { method: 'full' }
-      : {
-          method: rule === 'lora' ? 'lora' : 'lors',
-          gradient: rule === 'sp-lora' ? 'exact' : 'lors',
-          scaling: scalingOf(alpha, rank, rslora),
-          factors,
-        };
   return {
     model,
     arena,
@@ -122,30 +84,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     train: trainWindows,
     valid: windows(valid, maxSeqLength),
     droppedRows: train.dropped,
-    training,
+    training: trainingOfSettings(settings, factors),
     adapter:
       rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
-    identity: {
-      ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
-      kernels: host.flavour,
-      data: dataFingerprint(trainWindows),
-      masks: fingerprint,
-    },
+    identity: identityOf(settings, trainWindows, { kernels: host.flavour, masks: fingerprint }),
   };
-}
-
-/** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */
-export function sampleWindows(all: readonly Sequence[], count: number, seed: number): Sequence[] {
-  const drawn = Array.from(new Random(seed).permutation(all.length).slice(0, count * 2), (i) => all[i]!);
-  return drawn.sort((a, b) => b.ids.length - a.ids.length).slice(0, count);
-}
-
-function dataFingerprint(all: readonly Sequence[]): string {
-  const fingerprint = new Fingerprint();
-  for (const { ids, targets } of all) {
-    fingerprint.add(ids.length);
-    fingerprint.addAll(ids);
-    if (targets) fingerprint.addAll(targets);
-  }
-  return fingerprint.digest();
 }

@@ -15,7 +15,7 @@ import { PRUNERS } from '../prune/scores.ts';
 import { COMMON } from './commonOptions.ts';
 import type { PruneEvent } from './events.ts';
 import { openHost } from './host.ts';
-import { sampleWindows } from './prepare.ts';
+import { sampleWindows } from './training.ts';
 import { PRUNING, pruneRule } from './pruningOptions.ts';
 
 export const PRUNE_OPTIONS = {

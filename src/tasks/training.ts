@@ -1,0 +1,136 @@
+/** From the options of fine-tuning to what trains, how, and what a run that goes on must have in common with its start. No files. */
+import type { AdapterMethod } from '../adapters/adapter.ts';
+import { scalingOf } from '../adapters/adapter.ts';
+import type { FactorTensors } from '../adapters/factors.ts';
+import { FormatError, explain } from '../core/errors.ts';
+import type { Resolved } from '../core/options.ts';
+import { Random } from '../core/random.ts';
+import type { Sequence } from '../models/batch.ts';
+import { longestInput, totalInput } from '../models/batch.ts';
+import type { Training } from '../models/llama.ts';
+import type { Sessions } from '../runtime/session.ts';
+import { Fingerprint } from '../sparse/fingerprint.ts';
+import type { Schedule } from '../train/schedule.ts';
+import type { TrainerOptions } from '../train/trainer.ts';
+import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
+import { PRUNING } from './pruningOptions.ts';
+
+export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
+
+/** The rule that `method` and `gradient` ask for. */
+export function ruleOf({ method, gradient }: Pick<FinetuneSettings, 'method' | 'gradient'>): AdapterMethod | 'full' {
+  return method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+}
+
+/** What trains, from factors as they start; all of the model where there are none. */
+export function trainingOfSettings(
+  settings: Pick<FinetuneSettings, 'method' | 'gradient' | 'alpha' | 'rank' | 'rslora'>,
+  factors: ReadonlyMap<string, FactorTensors> | undefined,
+): Training {
+  if (factors === undefined) return { method: 'full' };
+  const rule = ruleOf(settings);
+  return {
+    method: rule === 'lora' ? 'lora' : 'lors',
+    gradient: rule === 'sp-lora' ? 'exact' : 'lors',
+    scaling: scalingOf(settings.alpha, settings.rank, settings.rslora),
+    factors,
+  };
+}
+
+/** The course of the learning rate over `iters` updates, or those that `epochs` come to. */
+export function scheduleOf(
+  settings: Pick<
+    FinetuneSettings,
+    'iters' | 'epochs' | 'gradAccumulationSteps' | 'lrSchedule' | 'learningRate' | 'minLearningRate' | 'warmup'
+  >,
+  batchesPerEpoch: number,
+): Schedule {
+  const { iters, epochs, gradAccumulationSteps, lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
+  const steps = iters ?? Math.max(1, Math.ceil((epochs * batchesPerEpoch) / gradAccumulationSteps));
+  return { kind, learningRate, minLearningRate, warmup, steps };
+}
+
+/** The trainer that options ask for, with room for these windows. */
+export function trainerOptionsOf(
+  settings: Pick<
+    FinetuneSettings,
+    'adamBeta1' | 'adamBeta2' | 'adamEpsilon' | 'weightDecay' | 'maxGradNorm' | 'maxSeqLength' | 'batchSize' | 'recompute'
+  >,
+  training: Training,
+  { train, valid }: { readonly train: readonly Sequence[]; readonly valid: readonly Sequence[] },
+  sessions: Sessions,
+): TrainerOptions {
+  const { maxSeqLength, batchSize } = settings;
+  return {
+    training,
+    optimizer: {
+      beta1: settings.adamBeta1,
+      beta2: settings.adamBeta2,
+      epsilon: settings.adamEpsilon,
+      weightDecay: settings.weightDecay,
+      maxGradNorm: settings.maxGradNorm,
+    },
+    batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(train), totalInput(valid))),
+    maxSeqLength: Math.max(longestInput(train), longestInput(valid)),
+    recompute: settings.recompute,
+    sessions,
+  };
+}
+
+/** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */
+export function sampleWindows(all: readonly Sequence[], count: number, seed: number): Sequence[] {
+  const drawn = Array.from(new Random(seed).permutation(all.length).slice(0, count * 2), (i) => all[i]!);
+  return drawn.sort((a, b) => b.ids.length - a.ids.length).slice(0, count);
+}
+
+/** Options that a resumed run may change: they do not touch what the steps so far would have been. */
+const FREE = new Set<string>([
+  'model',
+  'data',
+  'out',
+  'prune',
+  'sparsity',
+  ...Object.keys(PRUNING),
+  'calibrationSamples',
+  'memory',
+  'recompute',
+  'stepsPerReport',
+  'stepsPerEval',
+  'valBatches',
+  'saveEvery',
+  'resume',
+  'overwrite',
+  'kernels',
+  'threads',
+  'weights',
+]);
+
+/** What a run must have in common with the one that it goes on from. */
+export type Identity = Readonly<Record<string, unknown>>;
+
+/** Every option that the steps depend on, the data, and what else the caller knows that they do. */
+export function identityOf(settings: Readonly<Record<string, unknown>>, train: readonly Sequence[], others: Identity): Identity {
+  // Only a schedule that does not know its end can be given another one.
+  const free = settings['lrSchedule'] === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
+  const bound = Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined);
+  return { ...Object.fromEntries(bound), ...others, data: dataFingerprint(train) };
+}
+
+/** Throws FormatError naming the first thing in which a run is not the one that it goes on from. */
+export function checkIdentity(where: string, was: Identity, identity: Identity): void {
+  for (const [name, value] of Object.entries(identity)) {
+    if (JSON.stringify(was[name]) !== JSON.stringify(value)) {
+      throw new FormatError(explain(`${where}: ${name}`, `${JSON.stringify(was[name])} as in the interrupted run`, JSON.stringify(value)));
+    }
+  }
+}
+
+function dataFingerprint(all: readonly Sequence[]): string {
+  const fingerprint = new Fingerprint();
+  for (const { ids, targets } of all) {
+    fingerprint.add(ids.length);
+    fingerprint.addAll(ids);
+    if (targets) fingerprint.addAll(targets);
+  }
+  return fingerprint.digest();
+}
