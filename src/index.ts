@@ -5,21 +5,23 @@ export { finetune } from './tasks/finetune.ts';
 export type { FinetuneHooks, FinetuneResult } from './tasks/finetune.ts';
 export { FINETUNE_OPTIONS } from './tasks/finetuneOptions.ts';
 export { PRUNE_OPTIONS, prune } from './tasks/prune.ts';
-export { EVALUATE_OPTIONS, evaluate } from './tasks/evaluate.ts';
-export { GENERATE_OPTIONS, generate } from './tasks/generate.ts';
+export { EVALUATE_OPTIONS } from './tasks/evaluateOptions.ts';
+export { evaluate } from './tasks/evaluate.ts';
+export { GENERATE_OPTIONS } from './tasks/generateOptions.ts';
+export { generate } from './tasks/generate.ts';
 export { FUSE_OPTIONS, fuse } from './tasks/fuse.ts';
 export { INSPECT_OPTIONS, inspect, inspectModel } from './tasks/inspect.ts';
 export type { LayerReport, ModelReport } from './tasks/inspect.ts';
 export type { DoneEvent, EvalEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
 
 // Models, adapters, tokenizers and text.
-export { checkTokenizer } from './io/tokenizerJson.ts';
+export { checkTokenizer } from './io/tokenizerFormat.ts';
 export { loadModel, saveModel } from './io/model.ts';
 export type { SaveModelOptions } from './io/model.ts';
 export { loadAdapter, saveAdapter } from './io/adapter.ts';
 export { StreamDecoder } from './io/streamDecoder.ts';
 export { loadTokenizer } from './io/tokenizer.ts';
-export type { Message, Tokenizer } from './io/tokenizerJson.ts';
+export type { Message, Tokenizer } from './io/tokenizerFormat.ts';
 export { loadDataset } from './io/datasets.ts';
 export { tokenizeRows } from './io/tokenizeRows.ts';
 export { parseConfig } from './models/config.ts';

@@ -57,7 +57,7 @@ export function adapterConfigJson(config: AdapterConfig): Record<string, unknown
  * @throws {FormatError}
  * @throws {UnsupportedError}
  */
-export function parseAdapter(directory: string, json: Record<string, unknown>, file: Safetensors): Adapter {
+export function parseAdapter(directory: string, json: Readonly<Record<string, unknown>>, file: Safetensors): Adapter {
   const config = readConfig(json, `${directory}: ${ADAPTER_CONFIG}`);
   const modules = new Map<string, AdapterModule>();
   for (const name of file.tensors.keys()) {
@@ -75,7 +75,7 @@ export function parseAdapter(directory: string, json: Record<string, unknown>, f
   return { config, modules };
 }
 
-function readConfig(json: Record<string, unknown>, path: string): AdapterConfig {
+function readConfig(json: Readonly<Record<string, unknown>>, path: string): AdapterConfig {
   const type = json['peft_type'];
   if (type !== 'LORA' && type !== 'LORS') throw new UnsupportedError(explain(`${path}: peft_type`, 'LORA or LORS', shown(type)));
   const plain: readonly (readonly [name: string, allowed: boolean])[] = [

@@ -2,7 +2,7 @@
 import { basename, join, resolve } from 'node:path';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { parseConfig } from '../models/config.ts';
-import { castModel } from '../models/fuse.ts';
+import { castModel, configOf } from '../models/fuse.ts';
 import type { LlamaModel, WeightHome } from '../models/model.ts';
 import { modelTensors, readModel } from '../models/model.ts';
 import { createOutputDirectory } from './atomic.ts';
@@ -34,7 +34,10 @@ export function saveModel(model: LlamaModel, directory: string, options: SaveMod
   const { dtype, copyFrom, existing = 'refuse', shardBytes } = options;
   createOutputDirectory(directory, existing);
   const saved = dtype ? castModel(model, dtype) : model;
-  const names = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
-  const config = dtype ? { ...model.config.json, torch_dtype: names[dtype] } : model.config.json;
-  saveCheckpoint(directory, { config, tensors: modelTensors(saved), copyFrom, ...(shardBytes !== undefined && { shardBytes }) });
+  saveCheckpoint(directory, {
+    config: configOf(model, dtype),
+    tensors: modelTensors(saved),
+    copyFrom,
+    ...(shardBytes !== undefined && { shardBytes }),
+  });
 }

@@ -1,6 +1,6 @@
 /** Rows of training data, and their kinds. */
 import { FormatError, explain, shown } from '../core/errors.ts';
-import type { Message } from './tokenizerJson.ts';
+import type { Message } from './tokenizerFormat.ts';
 
 export type Row =
   | { readonly kind: 'text'; readonly text: string }

@@ -83,7 +83,7 @@ export function readDataStart(first: Uint8Array, fileBytes: number, where: strin
 /**
  * Parses and checks a header.
  * @param bytes the file from its first byte, at least to the end of its header
- * @param fileBytes size of the whole file, which the tensors must fill exactly
+ * @param fileBytes size of the whole file, which the tensors must fill exactly; Infinity where only its end will tell
  * @param where names the file in messages
  * @throws {FormatError} for each promise of the format that is not kept
  * @throws {UnsupportedError} for a dtype that this package does not read
@@ -164,7 +164,7 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataBytes: num
     cursor = end;
     previous = JSON.stringify(name);
   }
-  if (cursor === dataBytes) return;
+  if (cursor === dataBytes || dataBytes === Infinity) return;
   const hint = cursor > dataBytes ? 'The file is truncated: copy or download it again.' : 'Bytes follow the last tensor.';
   throw new FormatError(explain(`${where}: data`, `${cursor} bytes`, `${dataBytes}`, hint));
 }

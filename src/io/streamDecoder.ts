@@ -1,5 +1,5 @@
 /** Ids that come one at a time, as text. */
-import type { Tokenizer } from './tokenizerJson.ts';
+import type { Tokenizer } from './tokenizerFormat.ts';
 
 /**
  * Turns ids into text as they come. `push` returns what is final: an incomplete character is held back until its last

@@ -3,7 +3,7 @@ import { FormatError, explain } from '../core/errors.ts';
 import type { Sequence } from '../models/batch.ts';
 import { targetTokens } from '../models/batch.ts';
 import type { Row } from './rows.ts';
-import type { Tokenizer } from './tokenizerJson.ts';
+import type { Tokenizer } from './tokenizerFormat.ts';
 
 export interface TokenizeOptions {
   /** Whether a prompt's tokens count for nothing in the loss. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { readJsonObject, readText } from './json.ts';
-import type { Tokenizer } from './tokenizerJson.ts';
+import type { Tokenizer } from './tokenizerFormat.ts';
 import { makeTokenizer, templateOf } from './tokenizerJson.ts';
 
 /** Loads the tokenizer of a model directory. Throws FormatError. */

@@ -7,6 +7,7 @@ import type { WeightDtype } from '../core/dtypes.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import { ParameterStore } from '../program/parameters.ts';
 import { ProgramBuilder } from '../program/program.ts';
+import { Arena } from '../runtime/arena.ts';
 import { LocalSession } from '../runtime/local.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
@@ -57,8 +58,15 @@ export function trainingOf(adapter: Adapter): Training {
 /**
  * The model with its adapter merged: (W + s up down) on the pattern, by the kernel that training uses. Zeros stay zero;
  * with plain LoRA the update is dense and they do not. Values keep the weight's element type unless `dtype` says otherwise.
+ * `memory` is the kind that the kernels were built for.
  */
-export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAssembly.Module, dtype?: WeightDtype): LlamaModel {
+export function fuseAdapter(
+  model: LlamaModel,
+  adapter: Adapter,
+  module: WebAssembly.Module,
+  dtype?: WeightDtype,
+  memory: 'local' | 'shared' = 'local',
+): LlamaModel {
   checkAdapter(model, adapter);
   const { method, alpha, rslora } = adapter.config;
   const linears = new Map<string, PackedWeight>();
@@ -77,7 +85,7 @@ export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAsse
     );
     const b = new ProgramBuilder('merge', 0);
     const merged = new WeightOps(name, weight).merged(b, up.value, downT.value, padded, scaling);
-    const session = new LocalSession([b.finish()], { module });
+    const session = new LocalSession([b.finish()], { module, arena: new Arena(memory === 'shared') });
     session.run('merge', { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 });
     linears.set(name, encodeKept(weight, session.floats(merged), dtype ?? weight.dtype));
   }

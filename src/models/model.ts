@@ -204,3 +204,20 @@ export function patternFingerprint(model: LlamaModel): string {
   for (const weight of model.linears.values()) addPattern(fingerprint, weight, keepMaskOf(weight));
   return fingerprint.digest();
 }
+
+/** A short name for every value and mask of a model: which model a run is one of. */
+export function modelFingerprint(model: LlamaModel): string {
+  const fingerprint = new Fingerprint();
+  const add = ({ buffer, byteOffset, byteLength }: WeightArray): void =>
+    fingerprint.addBytes(new Uint8Array(buffer, byteOffset, byteLength));
+  for (const weight of model.linears.values()) add(weight.values);
+  for (const gain of model.gains.values()) add(gain.values);
+  add(model.embedding.values);
+  if (model.head) add(model.head.values);
+  return `${patternFingerprint(model)}-${fingerprint.digest()}`;
+}
+
+/** The model with its projections left where they are and fetched into the arena for each use: one copy of them, not two. */
+export function stagedModel(model: LlamaModel): LlamaModel {
+  return { ...model, linears: new Map([...model.linears].map(([name, weight]) => [name, { ...weight, staged: true }])) };
+}

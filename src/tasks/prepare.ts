@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AdapterConfig } from '../adapters/adapter.ts';
 import { loadDataset } from '../io/datasets.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
-import { checkTokenizer } from '../io/tokenizerJson.ts';
+import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import type { Sequence } from '../models/batch.ts';

@@ -6,7 +6,7 @@ import { loadDataset } from '../../src/io/datasets.ts';
 import { tokenizeRows } from '../../src/io/tokenizeRows.ts';
 import type { Row } from '../../src/io/rows.ts';
 import { loadTokenizer } from '../../src/io/tokenizer.ts';
-import type { Tokenizer } from '../../src/io/tokenizerJson.ts';
+import type { Tokenizer } from '../../src/io/tokenizerFormat.ts';
 import { hasShared, sharedPath } from '../shared.ts';
 import { temporaryDirectory } from './temporary.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { FormatError, UnsupportedError } from '../../src/core/errors.ts';
 import { StreamDecoder } from '../../src/io/streamDecoder.ts';
 import { loadTokenizer } from '../../src/io/tokenizer.ts';
-import type { Tokenizer } from '../../src/io/tokenizerJson.ts';
+import type { Tokenizer } from '../../src/io/tokenizerFormat.ts';
 import { hasShared, sharedPath } from '../shared.ts';
 import { temporaryDirectory } from './temporary.ts';
 
