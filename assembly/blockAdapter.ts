@@ -8,7 +8,7 @@ import { ceilDiv, entryShift, listed, listedAt, segmentShift, stripOf, stripsAre
 import { FEATURE_SHIFT, dot, madd, splatAt, start, sums4 } from './lanes';
 import { unpack } from './quadAdapter';
 
-/** merged = (W + s up downT') on the pattern, for strips [begin, end); rank 0 only unpacks W to f32. */
+/** merged = (W + s up downT') on the pattern, for strips [begin, end); rank 0 only unpacks W to f32, and with no values W is 0. */
 export function mergeBlock(
   merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32,
   starts: usize, index: usize, R: usize, C: usize, M: usize, K: usize, begin: usize, end: usize,

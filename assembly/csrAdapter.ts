@@ -5,7 +5,7 @@
 import { COLUMNS_SHIFT, columnBlocks, inputAt } from './csr';
 import { FEATURE_SHIFT, dot, dotTile, dots4, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
 
-/** merged = (W + s up downT') on the pattern, for rows [begin, end); rank 0 only unpacks W to f32. */
+/** merged = (W + s up downT') on the pattern, for rows [begin, end); rank 0 only unpacks W to f32, and with no values W is 0. */
 export function mergeCsr(
   merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32,
   rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
@@ -22,11 +22,12 @@ export function mergeCsr(
           u, d + <usize>load<u8>(c) * row, u, d + <usize>load<u8>(c, 1) * row,
           u, d + <usize>load<u8>(c, 2) * row, u, d + <usize>load<u8>(c, 3) * row, rank,
         );
-        v128.store(merged + (n << 2), f32x4.add(weights4(values, n, dtype), f32x4.mul(vs, update)));
+        const w = values ? weights4(values, n, dtype) : f32x4.splat(0);
+        v128.store(merged + (n << 2), f32x4.add(w, f32x4.mul(vs, update)));
       }
       for (; n < last; n++) {
         const c = d + <usize>load<u8>(index + n) * row;
-        store<f32>(merged + (n << 2), weightAt(values, n, dtype) + scaling * dot(u, c, rank));
+        store<f32>(merged + (n << 2), (values ? weightAt(values, n, dtype) : 0) + scaling * dot(u, c, rank));
       }
     }
   }

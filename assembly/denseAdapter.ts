@@ -1,9 +1,10 @@
-// What an adapter needs of a dense weight (layout: dense.ts): merging, and the sampled product, which is all of dY X'.
+// What an adapter needs of a dense weight (layout: dense.ts): merging, the sampled product, which is all of dY X', and the
+// factor gradients of the multiplicative adapters. (The additive ones have no use for those: see adapters/lors.ts.)
 import { FEATURE_SHIFT, madd, splatAt, start, sums4, weights4 } from './lanes';
 import { unpack } from './quadAdapter';
 
 /**
- * merged = W + s up downT' (rank 0 only unpacks W to f32), for panels [begin, end). up [M][r], downT [K][r]. The four rows of a
+ * merged = W + s up downT' (rank 0 only unpacks W to f32; with no values W is 0), for panels [begin, end). up [M][r], downT [K][r]. The four rows of a
  * panel are the lanes: up is transposed into registers, eight ranks at a time, and downT is splatted, as x is in gemm.
  */
 export function mergeDense(
@@ -20,6 +21,7 @@ export function mergeDense(
     let r: usize = 0;
     for (; r + 32 <= row; r += 32) addRanks(true, r == 0, merged + (from << 2), u + r, downT + r, row, rows, scaling, K);
     if (r < row) addRanks(false, r == 0, merged + (from << 2), u + r, downT + r, row, rows, scaling, K);
+    if (values == 0) continue;
     // The weight comes last: added to each part of the update, it would round each.
     for (let n = from; n < to; n += 4) v128.store(merged + (n << 2), f32x4.add(weights4(values, n, dtype), v128.load(merged + (n << 2))));
   }
@@ -90,6 +92,49 @@ export function sddmmDense(
     if (rows < 4) {
       for (let k = o, last = o + (K << 4); k < last; k += 16) {
         for (let r = rows; r < 4; r++) store<f32>(k + (r << 2), 0);
+      }
+    }
+  }
+}
+
+/** dUp[i] += s sum_j H[i, j] downT[j], for panels [begin, end). dUp: [M][r]; h: f32 in panels. */
+export function upGradDense(
+  dUp: usize, h: usize, downT: usize, rank: usize, scaling: f32, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const row = rank << 2, vs = f32x4.splat(scaling), zero = f32x4.splat(0);
+  for (let p = begin; p < end; p++) {
+    for (let k: usize = 0; k < row; k += 16) {
+      let a = zero, b = zero, c = zero, d = zero, t = downT + k;
+      for (let v = h + ((p * K) << 4), last = v + (K << 4); v < last; v += 16, t += row) {
+        const x = v128.load(t);
+        a = madd(splatAt(v), x, a), b = madd(v128.load32_splat(v, 4), x, b);
+        c = madd(v128.load32_splat(v, 8), x, c), d = madd(v128.load32_splat(v, 12), x, d);
+      }
+      const rows = min(<usize>4, M - (p << 2)), o = dUp + (p << 2) * row + k;
+      v128.store(o, madd(vs, a, v128.load(o)));
+      if (rows > 1) v128.store(o + row, madd(vs, b, v128.load(o + row)));
+      if (rows > 2) v128.store(o + (row << 1), madd(vs, c, v128.load(o + (row << 1))));
+      if (rows > 3) v128.store(o + row * 3, madd(vs, d, v128.load(o + row * 3)));
+    }
+  }
+}
+
+/** dDownT[j] += s sum_i H[i, j] up[i], for inputs [begin, end). dDownT: [K][r]; h: f32 in panels. */
+export function downGradDense(
+  dDownT: usize, h: usize, up: usize, rank: usize, scaling: f32, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  const row = rank << 2, vs = f32x4.splat(scaling);
+  for (let i: usize = 0; i < M; i += 4) {
+    // Rows that are not there are zeros of H: they take the first one's factor.
+    const rows = M - i, u = up + i * row;
+    const s1: usize = rows > 1 ? row : 0, s2: usize = rows > 2 ? row << 1 : 0, s3: usize = rows > 3 ? row * 3 : 0;
+    for (let k: usize = 0; k < row; k += 16) {
+      const a = f32x4.mul(vs, v128.load(u + k)), b = f32x4.mul(vs, v128.load(u + s1 + k));
+      const c = f32x4.mul(vs, v128.load(u + s2 + k)), d = f32x4.mul(vs, v128.load(u + s3 + k));
+      let v = h + (((i >> 2) * K + begin) << 4);
+      for (let o = dDownT + begin * row + k, last = dDownT + end * row; o < last; o += row, v += 16) {
+        const x = madd(b, v128.load32_splat(v, 4), madd(a, splatAt(v), v128.load(o)));
+        v128.store(o, madd(d, v128.load32_splat(v, 12), madd(c, v128.load32_splat(v, 8), x)));
       }
     }
   }

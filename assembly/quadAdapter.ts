@@ -6,7 +6,7 @@ import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
 import { FEATURE_SHIFT, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /**
- * merged = (W + s up downT') on the pattern, for groups [begin, end); rank 0 only unpacks W to f32. Sixteen ranks are
+ * merged = (W + s up downT') on the pattern, for groups [begin, end); rank 0 only unpacks W to f32, and with no values W is 0. Sixteen ranks are
  * to it what a tile of tokens is to the sampled product: a group's values are unpacked, then sampled updates are added.
  */
 export function mergeQuad(
@@ -28,8 +28,12 @@ export function mergeQuad(
   }
 }
 
-/** merged[n] = values[n] as f32, for n in [from, to). */
+/** merged[n] = values[n] as f32, or 0 where there are no values, for n in [from, to). */
 export function unpack(merged: usize, values: usize, dtype: i32, from: usize, to: usize): void {
+  if (values == 0) {
+    memory.fill(merged + (from << 2), 0, (to - from) << 2);
+    return;
+  }
   for (; from + 4 <= to; from += 4) v128.store(merged + (from << 2), weights4(values, from, dtype));
   for (; from < to; from++) store<f32>(merged + (from << 2), weightAt(values, from, dtype));
 }

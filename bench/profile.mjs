@@ -1,6 +1,7 @@
-// Where the time of a training step goes, kernel by kernel: LoRS of rank 16 on all seven projections, one thread.
+// Where the time of a training step goes, kernel by kernel: an adapter of rank 16 on all seven projections, one thread.
 //
 //   npm run bench:profile -- [--shape 135m] [--tokens 512] [--pattern 2:4] [--dtype F32] [--layers N] [--flavour auto] [--steps 4]
+//                            [--method lors] [--gradient G] [--merge recompute|keep] [--rank 16]
 //
 // Every kernel call of the program is timed; the best of the steps counts for each kernel. With fewer layers than the shape
 // has, the head and what follows it weigh more than they do in the whole.
@@ -26,9 +27,16 @@ const { values: options } = parseArgs({
     layers: { type: 'string' },
     flavour: { type: 'string', default: 'auto' },
     steps: { type: 'string', default: '4' },
+    method: { type: 'string', default: 'lors' },
+    gradient: { type: 'string' },
+    merge: { type: 'string', default: 'recompute' },
+    rank: { type: 'string', default: '16' },
   },
 });
 const tokens = Number(options.tokens);
+const method = /** @type {import('../dist/index.js').AdapterMethod} */ (options.method);
+const gradient = /** @type {import('../dist/kernelLevel.js').AdapterGradient | undefined} */ (options.gradient);
+const merge = /** @type {import('../dist/index.js').MergeRule} */ (options.merge);
 const shape = shapeConfig(options.shape);
 const config = { ...shape, layers: Number(options.layers ?? shape.layers) };
 const model = randomModel(config, { pattern: options.pattern, dtype: /** @type {'F32' | 'BF16'} */ (options.dtype) });
@@ -36,7 +44,7 @@ const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed'
 const compiled = new CompiledLlama(model, {
   tiles: Math.ceil(tokens / 16),
   positions: tokens,
-  training: { method: 'lors', gradient: 'lors', scaling: 2, factors: initialFactors(model, PROJECTIONS, 16, 0) },
+  training: { method, gradient, merge, scaling: 2, factors: initialFactors(model, PROJECTIONS, Number(options.rank), 0, method) },
 });
 const updates = optimizer(compiled.store, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 });
 const names = ['clear', 'train', 'measure', 'update'];
@@ -76,15 +84,15 @@ for (let i = 0; i < Number(options.steps); i++) {
 }
 const total = [...best.values()].reduce((a, b) => a + b, 0);
 console.log(
-  `${options.shape}, ${config.layers} layers, ${options.pattern}, ${tokens} tokens; ${flavour} SIMD, Node ${process.versions.node}: ` +
+  `${method}${gradient ? ` (${gradient})` : ''}${merge === 'keep' ? ', merged weights kept' : ''}; ${options.shape}, ${config.layers} layers, ${options.pattern}, ${tokens} tokens; ${flavour} SIMD, Node ${process.versions.node}: ` +
     `${total.toFixed(0)} ms of kernels a step`,
 );
 /** Groups as people think of a step. @type {[string, RegExp][]} */
 const groups = [
   ['sparse products', /^spmm/],
   ['head products', /^gemm/],
-  ['merge', /^merge/],
-  ['factor gradients', /^(project|expand|factorGrad)/],
+  ['merge', /^(merge|modulate|spreadRows)/],
+  ['factor gradients', /^(sddmm|timesValues|upGrad|downGrad|gatherRows|project|expand|factorGrad)/],
   ['attention, norm, rope, swiglu, loss, adamw, the rest', /./],
 ];
 const left = new Map(best);

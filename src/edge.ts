@@ -37,7 +37,8 @@ export { parseJsonl, parseText } from './io/rows.ts';
 export type { Row } from './io/rows.ts';
 export type { Message, Tokenizer } from './io/tokenizerFormat.ts';
 export type { LlamaModel } from './models/model.ts';
-export type { Adapter, AdapterConfig, AdapterMethod } from './adapters/adapter.ts';
+export type { Adapter, AdapterConfig } from './adapters/adapter.ts';
+export type { AdapterMethod } from './adapters/methods.ts';
 
 // Models in memory.
 export { evaluate, fuse, generate, prune } from './edge/tasks.ts';

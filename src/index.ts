@@ -29,7 +29,11 @@ export type { LlamaConfig } from './models/config.ts';
 export type { LlamaModel } from './models/model.ts';
 export { initializeModel } from './models/init.ts';
 export { checkAdapter, fuseAdapter, trainingOf } from './models/adapter.ts';
-export type { Adapter, AdapterConfig, AdapterMethod, AdapterModule } from './adapters/adapter.ts';
+export type { Adapter, AdapterConfig } from './adapters/adapter.ts';
+export type { AdapterModule } from './adapters/factors.ts';
+export { ADAPTER_METHODS } from './adapters/methods.ts';
+export type { AdapterMethod } from './adapters/methods.ts';
+export type { MergeRule } from './adapters/rule.ts';
 
 // Pruning, training, evaluation and generation on models in memory.
 export { pruneModel } from './prune/prune.ts';
@@ -43,7 +47,7 @@ export type { Sparsity } from './prune/sparsity.ts';
 export { Trainer } from './train/trainer.ts';
 export type { StepResult, TrainerOptions, TrainerState } from './train/trainer.ts';
 export type { AdamW } from './train/optimizer.ts';
-export type { Training } from './models/llama.ts';
+export type { AdapterTraining, Training } from './models/llama.ts';
 export { BatchStream } from './train/batches.ts';
 export type { BatchCursor } from './train/batches.ts';
 export { windows } from './models/batch.ts';

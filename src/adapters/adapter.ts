@@ -1,9 +1,6 @@
 /** A trained adapter as people exchange it: its rule, and the factors of each module. */
-import type { FactorTensors } from './factors.ts';
-
-/** lors: the paper's gradient; sp-lora: the same forward with the exact gradient; lora: a dense update. */
-export const ADAPTER_METHODS = ['lors', 'sp-lora', 'lora'] as const;
-export type AdapterMethod = (typeof ADAPTER_METHODS)[number];
+import type { AdapterModule } from './factors.ts';
+import type { AdapterMethod } from './methods.ts';
 
 export interface AdapterConfig {
   readonly method: AdapterMethod;
@@ -14,13 +11,8 @@ export interface AdapterConfig {
   /** Projections that have factors: `q_proj`, `up_proj` ... */
   readonly targetModules: readonly string[];
   readonly baseModel: string;
-  /** The masks it was trained in; absent for plain LoRA files from elsewhere. */
+  /** The masks it was trained in; absent in files of PEFT's own. */
   readonly patternFingerprint?: string;
-}
-
-export interface AdapterModule extends FactorTensors {
-  readonly inFeatures: number;
-  readonly outFeatures: number;
 }
 
 export interface Adapter {

@@ -1,13 +1,13 @@
 /** LoRA (arXiv 2106.09685): y = W x + s up (down x). Trains a dense update; merging it would fill the zeros of W. */
-import type { LinearLayer } from '../program/linear.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
 import type { Factors } from './factors.ts';
 import { emitFactorGradients } from './lowRank.ts';
+import type { AdapterLinear, AdapterRule } from './rule.ts';
 import type { WeightOps } from './weightOps.ts';
 
-export class LoraLinear implements LinearLayer {
+export class LoraLinear implements AdapterLinear {
   readonly name: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -37,4 +37,19 @@ export class LoraLinear implements LinearLayer {
     const { downT, padded: rank } = this.#factors;
     b.emit('expand', perTile(), { y: dx, z: u, factor: downT.value, N: this.inFeatures, rank });
   }
+  /** W + s up down: of a dense weight all of it, of a sparse one what falls on the pattern. */
+  merged(b: ProgramBuilder): Value {
+    const { up, downT, padded, scaling } = this.#factors;
+    return this.#ops.merged(b, up.value, downT.value, padded, scaling);
+  }
 }
+
+export const LORA: AdapterRule = {
+  keepsZeros: false,
+  formula: 'W + scaling * (up @ down)',
+  peftType: 'LORA',
+  upShape: 'rank',
+  gradients: ['exact'],
+  merges: false,
+  linear: (name, ops, factors) => new LoraLinear(name, ops, factors),
+};

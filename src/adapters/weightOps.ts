@@ -1,6 +1,6 @@
 /** The one table of kernels by weight format: merge, both products, the sampled product and its factor gradients. */
 import type { Constant } from '../core/constant.ts';
-import { DTYPE_CODE } from '../kernels/table.ts';
+import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
@@ -46,9 +46,20 @@ export class WeightOps {
 
   /** merged = (W + scaling up downT') on the pattern, as scratch. Rank 0 only unpacks. */
   merged(b: ProgramBuilder, up: Ref | 0, downT: Ref | 0, rank: number, scaling: number): Value {
+    return this.#mergedWith(b, this.#values, up, downT, rank, scaling);
+  }
+
+  /** merged = W * (1 + scaling up downT') on the pattern, as scratch. */
+  modulated(b: ProgramBuilder, up: Ref, downT: Ref, rank: number, scaling: number): Value {
+    const merged = this.#mergedWith(b, 0, up, downT, rank, scaling);
+    b.emit('modulate', Math.ceil(this.length / CHUNK), { merged, ...this.#flat });
+    return merged;
+  }
+
+  #mergedWith(b: ProgramBuilder, values: Ref | 0, up: Ref | 0, downT: Ref | 0, rank: number, scaling: number): Value {
     const { rows: M, cols: K, dtype } = this.weight;
     const merged = b.scratch('merged', this.length * 4);
-    const args = { merged, values: this.#values, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K };
+    const args = { merged, values, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K };
     const s = this.#structure;
     if (s.format === 'dense') b.emit('mergeDense', Math.ceil(M / 4), args);
     else if (s.format === 'quad') b.emit('mergeQuad', Math.ceil(K / 4), { ...args, ...s.args });
@@ -101,14 +112,35 @@ export class WeightOps {
     else b.emit('sddmmBlock', stripCount(s.block, M, K), { ...args, ...s.args });
   }
 
-  /** dUp += scaling H down', dDownT += scaling H' up. A dense weight has no use for it: see LorsLinear. */
+  /** dy x' on the pattern, as scratch. */
+  sampled(b: ProgramBuilder, dy: Ref, x: Ref): Value {
+    const h = b.scratch('sampled gradient', this.length * 4);
+    this.sample(b, h, 0, dy, x);
+    return h;
+  }
+
+  /** The same times W: the gradient of what modulates it. */
+  sampledTimesValues(b: ProgramBuilder, dy: Ref, x: Ref): Value {
+    const h = this.sampled(b, dy, x);
+    b.emit('timesValues', Math.ceil(this.length / CHUNK), { h, ...this.#flat });
+    return h;
+  }
+
+  /** The values for kernels that walk them whatever the format. */
+  get #flat(): { values: Ref; dtype: number; n: number } {
+    return { values: this.#values, dtype: DTYPE_CODE[this.weight.dtype], n: this.length };
+  }
+
+  /** dUp += scaling H down', dDownT += scaling H' up. */
   factorGradients(b: ProgramBuilder, dUp: Ref, dDownT: Ref, h: Ref, up: Ref, downT: Ref, rank: number, scaling: number): void {
     const { rows: M, cols: K } = this.weight;
     const forUp = { dUp, h, downT, rank, scaling, M, K };
     const forDown = { dDownT, h, up, rank, scaling, M, K };
     const s = this.#structure;
-    if (s.format === 'dense') throw new TypeError('factorGradients: expected a sparse weight, got a dense one.');
-    if (s.format === 'quad') {
+    if (s.format === 'dense') {
+      b.emit('upGradDense', Math.ceil(M / 4), forUp);
+      b.emit('downGradDense', K, forDown);
+    } else if (s.format === 'quad') {
       b.emit('upGradQuad', rank / 4, { ...forUp, ...s.args });
       b.emit('downGradQuad', Math.ceil(K / 4), { ...forDown, ...s.args });
     } else if (s.format === 'csr') {

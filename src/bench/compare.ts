@@ -1,4 +1,5 @@
 /** What changed between two reports beyond noise. */
+import { counted } from './report/format.ts';
 import type { BenchReport, BenchRow } from './types.ts';
 
 export interface Change {
@@ -65,10 +66,7 @@ function byKey(rows: readonly BenchRow[]): Map<string, BenchRow> {
   return new Map(
     rows.map((row) => {
       const { op, pattern, shape, tokens, threads, flavour } = row;
-      return [
-        `${op} ${pattern} ${shape}, ${tokens} ${tokens === 1 ? 'token' : 'tokens'}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${flavour}`,
-        row,
-      ];
+      return [`${op} ${pattern} ${shape}, ${counted(tokens, 'token')}, ${counted(threads, 'thread')}, ${flavour}`, row];
     }),
   );
 }
@@ -93,7 +91,7 @@ function warningsOf(a: BenchReport, b: BenchReport): string[] {
     const old = a.limits.find(({ flavour, threads }) => flavour === limit.flavour && threads === limit.threads);
     if (old && Math.abs(Math.log(limit.gflops / old.gflops)) > Math.log1p(LEAST)) {
       warnings.push(
-        `the machine's own peak (${limit.flavour}, ${limit.threads} threads) was ${old.gflops.toFixed(1)} GFLOP/s before and is ${limit.gflops.toFixed(1)} now`,
+        `the machine's own peak (${limit.flavour}, ${counted(limit.threads, 'thread')}) was ${old.gflops.toFixed(1)} GFLOP/s before and is ${limit.gflops.toFixed(1)} now`,
       );
     }
   }

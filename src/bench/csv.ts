@@ -3,8 +3,9 @@ import type { BenchRow } from './types.ts';
 
 export function csvOf(rows: readonly BenchRow[]): string {
   const peers = [...new Set(rows.flatMap(({ overPeers }) => Object.keys(overPeers ?? {})))];
-  const flat = rows.map(({ seconds, overPeers, ...row }) => ({
+  const flat = rows.map(({ seconds, overPeers, overDenseSpread, ...row }) => ({
     ...row,
+    ...(overDenseSpread && { overDenseLow: overDenseSpread.low, overDenseHigh: overDenseSpread.high }),
     medianSeconds: seconds.median,
     lowSeconds: seconds.low,
     highSeconds: seconds.high,

@@ -1,5 +1,7 @@
 /** Times cases in turn: a round calls each once, so that whoever else is on the machine slows all of them alike. */
 import { Bench } from 'tinybench';
+import type { Spread } from './noise.ts';
+import { isNoisy } from './noise.ts';
 import type { BenchRow } from './types.ts';
 
 export interface Timed {
@@ -21,12 +23,12 @@ export interface Timing {
   readonly best: number;
   /** The spread stayed wide, with more rounds too. */
   readonly noisy: boolean;
+  /** Seconds of a call in each round. */
+  readonly samples: readonly number[];
 }
 
 /** A sample takes at least this long: short ones are several calls. */
 const SAMPLE_MS = 1.5;
-/** Width of the middle half of the samples, of their median, from which a case counts as noisy. */
-const NOISY = 0.1;
 const WARM_UPS = 2;
 
 /** Seconds of a call of each case. Where one is noisy, all go on for as many rounds again; where that does not help, it is marked. */
@@ -66,14 +68,14 @@ export async function measure(cases: readonly Timed[], effort: Effort): Promise<
   const affordable = Math.floor((effort.seconds * 1000 - (performance.now() - began)) / round);
   const first = Math.max(effort.leastRounds, Math.min(effort.mostRounds, affordable));
   await rounds(first);
-  if (tasks.some(({ samples }) => isNoisy(summary(samples)))) {
+  if (tasks.some(({ samples }) => isWide(summary(samples)))) {
     const left = Math.floor((effort.seconds * 1000 - (performance.now() - began)) / round);
     await rounds(Math.max(effort.leastRounds, Math.min(first, left)));
   }
   return new Map(
     tasks.map(({ name, samples }) => {
       const seconds = summary(samples);
-      return [name, { seconds, best: Math.min(...samples), noisy: isNoisy(seconds) }];
+      return [name, { seconds, best: Math.min(...samples), noisy: isWide(seconds), samples }];
     }),
   );
 }
@@ -97,6 +99,15 @@ export function summary(samples: readonly number[]): BenchRow['seconds'] {
   return { median: at(0.5), low: at(0.25), high: at(0.75), rounds: sorted.length };
 }
 
-function isNoisy({ median, low, high }: BenchRow['seconds']): boolean {
-  return high - low > NOISY * median;
+/**
+ * How many times as fast as `other` this is, round by round: what slows a whole round, another process or a lower clock, slows both,
+ * so the ratios of a round agree where the times do not.
+ */
+export function speedUpOver(timing: Timing, other: Timing): { readonly speedUp: number; readonly spread: Spread } {
+  const { median, low, high } = summary(timing.samples.map((seconds, round) => seconds / other.samples[round]!));
+  return { speedUp: 1 / median, spread: { low: 1 / high, high: 1 / low } };
+}
+
+function isWide(seconds: BenchRow['seconds']): boolean {
+  return isNoisy(seconds.median, seconds);
 }

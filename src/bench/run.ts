@@ -5,7 +5,7 @@ import type { Case } from './cases.ts';
 import { openGroup } from './cases.ts';
 import { measureLimits } from './limits.ts';
 import type { Effort, Timing } from './measure.ts';
-import { measure } from './measure.ts';
+import { measure, speedUpOver } from './measure.ts';
 import type { Pattern } from './patterns.ts';
 import type { Peer, PeerCase } from './peers/peer.ts';
 import type { Problem } from './problem.ts';
@@ -118,8 +118,10 @@ function rowOf(
   peers: readonly { readonly peer: Peer; readonly cases: readonly PeerCase[] }[],
 ): BenchRow {
   const { rows, cols, tokens } = problem;
-  const { seconds, noisy } = timings.get(`${pattern.name} ${op}`)!;
-  const over = (other: string): number => timings.get(`${other} ${op}`)!.seconds.median / seconds.median;
+  const timing = timings.get(`${pattern.name} ${op}`)!;
+  const { seconds, noisy } = timing;
+  const over = (other: string): ReturnType<typeof speedUpOver> => speedUpOver(timing, timings.get(`${other} ${op}`)!);
+  const overDense = over(DENSE.name);
   const flops = flopsOf(op, weight.kept, problem);
   const bytes = bytesOf(op, weight, problem);
   const gflops = flops / seconds.median / 1e9;
@@ -142,8 +144,9 @@ function rowOf(
     gbs: bytes / seconds.median / 1e9,
     intensity: flops / bytes,
     ofPeak: gflops / peak,
-    overDense: over(DENSE.name),
-    ...(measured.length > 0 && { overPeers: Object.fromEntries(measured.map((name) => [name, over(name)])) }),
+    overDense: overDense.speedUp,
+    overDenseSpread: overDense.spread,
+    ...(measured.length > 0 && { overPeers: Object.fromEntries(measured.map((name) => [name, over(name).speedUp])) }),
     weightBytes: packedBytes(weight),
   };
 }

@@ -34,13 +34,16 @@ export interface BenchRow {
   readonly threads: number;
   readonly flavour: string;
   readonly seconds: { readonly median: number; readonly low: number; readonly high: number; readonly rounds: number };
+  /** The times of the rounds disagree; their ratios may agree all the same. */
   readonly noisy: boolean;
   readonly gflops: number;
   readonly denseGflops: number;
   readonly gbs: number;
   readonly intensity: number;
   readonly ofPeak: number;
+  /** Over our dense kernel: the median of the ratios of each round, and the middle half of them. */
   readonly overDense?: number;
+  readonly overDenseSpread?: { readonly low: number; readonly high: number };
   readonly overPeers?: Readonly<Record<string, number>>;
   readonly weightBytes: number;
 }

@@ -3,6 +3,7 @@ import type { BenchProgress } from '../bench/bench.ts';
 import type { Change, Comparison } from '../bench/compare.ts';
 import { findings } from '../bench/report/findings.ts';
 import { bytes, counted, duration, number, percent, times } from '../bench/report/format.ts';
+import { isUnsure } from '../bench/noise.ts';
 import type { BenchReport, BenchRow } from '../bench/types.ts';
 import { columnsOf } from './columns.ts';
 
@@ -39,7 +40,7 @@ function describeGroup(rows: readonly BenchRow[], done: number, groups: number):
     number(row.denseGflops),
     number(row.gbs),
     percent(row.ofPeak),
-    times(row.overDense),
+    `${times(row.overDense)}${isUnsure(row) ? ' ?' : '  '}`,
     ...peers.map((peer) => times(row.overPeers?.[peer])),
     bytes(row.weightBytes),
   ]);
@@ -49,7 +50,9 @@ function describeGroup(rows: readonly BenchRow[], done: number, groups: number):
 
 /** The findings, and where the files are. */
 export function describeBench(report: BenchReport, files: readonly string[]): string {
-  const noisy = report.rows.some((row) => row.noisy) ? '\n!: the rounds disagree by more than a tenth, after more rounds too.\n' : '';
+  const noisy = report.rows.some((row) => row.noisy || isUnsure(row))
+    ? '\nThe rounds disagree by more than a tenth, after more rounds too: ! about the time, ? about the speed-up over dense.\n'
+    : '';
   const found = findings(report).map((sentence) => `- ${sentence}\n`);
   return `${noisy}\n${found.join('')}${files.map((path) => `saved ${path}\n`).join('')}`;
 }

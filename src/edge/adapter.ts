@@ -21,7 +21,7 @@ export interface AdapterBytes {
   readonly weights: Uint8Array<ArrayBuffer>;
 }
 
-/** Reads an adapter: one of ours, or plain LoRA from PEFT. Throws FormatError or UnsupportedError. */
+/** Reads an adapter: one of ours, or LoRA or HiRA from PEFT. Throws FormatError or UnsupportedError. */
 export async function loadAdapter(files: AdapterFiles): Promise<Adapter> {
   const name = files.name ?? 'adapter';
   const config = await readJsonSource(files.config, `${name}: adapter_config.json`);

@@ -14,6 +14,7 @@ export const EDGE_OPTIONS = {
   calibrationSamples: O.calibrationSamples,
   method: O.method,
   gradient: O.gradient,
+  merge: O.merge,
   rank: O.rank,
   alpha: O.alpha,
   rslora: O.rslora,

@@ -11,7 +11,7 @@ import type { LlamaModel } from '../models/model.ts';
 import { modelFingerprint, patternFingerprint } from '../models/model.ts';
 import { pruneRule } from '../tasks/pruningOptions.ts';
 import type { Identity } from '../tasks/training.ts';
-import { identityOf, ruleOf, sampleWindows, trainingOfSettings } from '../tasks/training.ts';
+import { checkTogether, identityOf, sampleWindows, trainingOfSettings } from '../tasks/training.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { BytesSource } from './bytes.ts';
 import type { DataSource } from './data.ts';
@@ -58,7 +58,8 @@ export interface Prepared {
 /** Loads, tokenizes and prunes. Throws what these throw. */
 export async function prepare(input: TrainerInput): Promise<Prepared> {
   const settings = resolveOptions(EDGE_OPTIONS, input.options ?? {});
-  const { maxSeqLength, maskPrompt, separator, seed, rank, alpha, rslora, targetModules } = settings;
+  checkTogether(settings, input.options ?? {});
+  const { maxSeqLength, maskPrompt, separator, seed, method, rank, alpha, rslora, targetModules } = settings;
   const pruneBy = settings.prune && pruneRule(settings.prune, settings.sparsity, settings);
   const host = await Host.open(input);
   const source = 'linears' in input.model ? input.model : await loadModel(input.model, input);
@@ -74,9 +75,8 @@ export async function prepare(input: TrainerInput): Promise<Prepared> {
   const { documents, dropped } = await rows(input.data, 'data');
   const train = windows(documents, maxSeqLength);
   const valid = input.valid ? windows((await rows(input.valid, 'valid')).documents, maxSeqLength) : [];
-  const rule = ruleOf(settings);
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
-  const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
+  const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
   const calibration = sampleWindows(train, settings.calibrationSamples, seed);
   const model = pruneBy ? await prunedOn(host, source, pruneBy, calibration, input.onPruned) : source;
   const { arithmetic } = host.kernels;
@@ -90,9 +90,9 @@ export async function prepare(input: TrainerInput): Promise<Prepared> {
     droppedRows: dropped,
     training: trainingOfSettings(settings, factors),
     adapter:
-      rule === 'full'
+      method === 'full'
         ? undefined
-        : { method: rule, rank, alpha, rslora, targetModules, baseModel: model.name, patternFingerprint: patternFingerprint(model) },
+        : { method, rank, alpha, rslora, targetModules, baseModel: model.name, patternFingerprint: patternFingerprint(model) },
     identity: identityOf(settings, train, { kernels: arithmetic, model: modelFingerprint(model) }),
   };
 }

@@ -1,5 +1,6 @@
 /** What is done to models in memory besides training: evaluating, generating, merging and pruning. */
 import type { Adapter } from '../adapters/adapter.ts';
+import { ruleOf } from '../adapters/methods.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
@@ -79,13 +80,15 @@ export async function fuse(input: FuseInput): Promise<LlamaModel> {
   return fuseAdapter(model, adapter, host.kernels.module, dtype, host.memory);
 }
 
-/** What merged weights take, in f32. Plain LoRA fills the zeros. */
+/** What merged weights take, in f32; dense, where the method fills the zeros. */
 export function mergedParts(model: LlamaModel, { config, modules }: Adapter): MemoryParts {
   let bytes = 0;
   for (const name of modules.keys()) {
     const weight = model.linears.get(name);
     if (weight)
-      bytes += config.method === 'lora' ? weight.rows * weight.cols * 4 : packedBytes(weight) - weight.values.byteLength + weight.kept * 4;
+      bytes += !ruleOf(config.method).keepsZeros
+        ? weight.rows * weight.cols * 4
+        : packedBytes(weight) - weight.values.byteLength + weight.kept * 4;
   }
   return { 'merged weights': bytes };
 }

@@ -12,7 +12,7 @@ export function saveAdapter(directory: string, adapter: Adapter): void {
   writeFileAtomic(join(directory, ADAPTER_CONFIG), [`${JSON.stringify(adapterConfigJson(adapter.config), null, 2)}\n`]);
 }
 
-/** Reads an adapter: one of ours, or plain LoRA from PEFT. Throws FormatError or UnsupportedError. */
+/** Reads an adapter: one of ours, or LoRA or HiRA from PEFT. Throws FormatError or UnsupportedError. */
 export function loadAdapter(directory: string): Adapter {
   const config = readJsonObject(join(directory, ADAPTER_CONFIG));
   return parseAdapter(directory, config, openSafetensors(join(directory, ADAPTER_WEIGHTS)));

@@ -2,6 +2,7 @@
 import type { Adapter } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
 import { addFactors } from '../adapters/factors.ts';
+import { ruleOf } from '../adapters/methods.ts';
 import { WeightOps } from '../adapters/weightOps.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { FormatError, explain } from '../core/errors.ts';
@@ -35,7 +36,7 @@ export function checkAdapter(model: LlamaModel, adapter: Adapter): void {
       );
     }
   }
-  if (method === 'lora' || expected === undefined) return;
+  if (!ruleOf(method).keepsZeros || expected === undefined) return;
   const got = patternFingerprint(model);
   if (got !== expected) {
     throw new FormatError(
@@ -47,17 +48,12 @@ export function checkAdapter(model: LlamaModel, adapter: Adapter): void {
 /** An adapter as what trains (or only runs, where no gradient is asked for). */
 export function trainingOf(adapter: Adapter): Training {
   const { method, alpha, rank, rslora } = adapter.config;
-  return {
-    method: method === 'lora' ? 'lora' : 'lors',
-    gradient: method === 'sp-lora' ? 'exact' : 'lors',
-    scaling: scalingOf(alpha, rank, rslora),
-    factors: adapter.modules,
-  };
+  return { method, scaling: scalingOf(alpha, rank, rslora), factors: adapter.modules };
 }
 
 /**
- * The model with its adapter merged: (W + s up down) on the pattern, by the kernel that training uses. Zeros stay zero;
- * with plain LoRA the update is dense and they do not. Values keep the weight's element type unless `dtype` says otherwise.
+ * The model with its adapter merged, by the kernels that training uses. Zeros stay zero; with plain LoRA the update is
+ * dense and they do not. Values keep the weight's element type unless `dtype` says otherwise.
  * `memory` is the kind that the kernels were built for.
  */
 export function fuseAdapter(
@@ -69,22 +65,18 @@ export function fuseAdapter(
 ): LlamaModel {
   checkAdapter(model, adapter);
   const { method, alpha, rslora } = adapter.config;
+  const rule = ruleOf(method);
   const linears = new Map<string, PackedWeight>();
   for (const [name, factors] of adapter.modules) {
     const sparse = model.linears.get(name)!;
-    const weight =
-      method === 'lora' ? pack(sparse.dtype, unpack(sparse, sparse.values), sparse.rows, sparse.cols, { format: 'dense' }) : sparse;
-    const store = new ParameterStore();
-    const { up, downT, padded, scaling } = addFactors(
-      store,
-      name,
-      weight.cols,
-      weight.rows,
-      scalingOf(alpha, factors.rank, rslora),
-      factors,
-    );
+    const weight = rule.keepsZeros
+      ? sparse
+      : pack(sparse.dtype, unpack(sparse, sparse.values), sparse.rows, sparse.cols, { format: 'dense' });
+    const { rows, cols } = weight;
+    const scaling = scalingOf(alpha, factors.rank, rslora);
+    const added = addFactors(new ParameterStore(), name, cols, rows, scaling, factors, rule.upShape);
     const b = new ProgramBuilder('merge', 0);
-    const merged = new WeightOps(name, weight).merged(b, up.value, downT.value, padded, scaling);
+    const merged = rule.linear(name, new WeightOps(name, weight), added, {}).merged(b);
     const session = new LocalSession([b.finish()], { module, arena: new Arena(memory === 'shared') });
     session.run('merge', { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 });
     linears.set(name, encodeKept(weight, session.floats(merged), dtype ?? weight.dtype));

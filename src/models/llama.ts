@@ -3,9 +3,9 @@ import { FrozenLinear } from '../adapters/frozen.ts';
 import { FullLinear } from '../adapters/full.ts';
 import type { FactorTensors, Factors } from '../adapters/factors.ts';
 import { addFactors } from '../adapters/factors.ts';
-import { LoraLinear } from '../adapters/lora.ts';
-import type { AdapterGradient } from '../adapters/lors.ts';
-import { LorsLinear } from '../adapters/lors.ts';
+import type { AdapterMethod } from '../adapters/methods.ts';
+import { ruleOf } from '../adapters/methods.ts';
+import type { AdapterLayerOptions } from '../adapters/rule.ts';
 import { WeightOps } from '../adapters/weightOps.ts';
 import { Attention } from '../nn/attention.ts';
 import type { ForwardContext, KeyValueCache } from '../nn/attention.ts';
@@ -34,13 +34,15 @@ export type Training =
   | { readonly method: 'none' }
   /** Every kept weight, the embedding, the head and the norms. */
   | { readonly method: 'full' }
-  | {
-      readonly method: 'lors' | 'lora';
-      readonly gradient: AdapterGradient;
-      readonly scaling: number;
-      /** Initial factors of each adapted module, by module name. */
-      readonly factors: ReadonlyMap<string, FactorTensors>;
-    };
+  | AdapterTraining;
+
+/** An adapter on some projections. */
+export interface AdapterTraining extends AdapterLayerOptions {
+  readonly method: AdapterMethod;
+  readonly scaling: number;
+  /** Initial factors of each adapted module, by module name. */
+  readonly factors: ReadonlyMap<string, FactorTensors>;
+}
 
 export interface CompileOptions {
   /** Tiles of 16 tokens that a batch may have. */
@@ -223,8 +225,9 @@ export class CompiledLlama {
     const initial = training.method === 'none' ? undefined : training.factors.get(name);
     const ops = new WeightOps(name, weight);
     if (!initial || training.method === 'none') return new FrozenLinear(name, ops);
-    const factors = addFactors(this.store, name, weight.cols, weight.rows, training.scaling, initial);
+    const { upShape, linear } = ruleOf(training.method);
+    const factors = addFactors(this.store, name, weight.cols, weight.rows, training.scaling, initial, upShape);
     this.factors.set(name, factors);
-    return training.method === 'lora' ? new LoraLinear(name, ops, factors) : new LorsLinear(name, ops, factors, training.gradient);
+    return linear(name, ops, factors, training);
   }
 }

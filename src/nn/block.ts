@@ -49,6 +49,7 @@ export class Block {
     const { recompute, cache, y = b.activation('y', this.#norm1.features) } = options;
     const inside = this.#inside(b, x, context, cache);
     b.within('mlp', () => this.#mlp.output(b, y, inside.middle, inside.mlp));
+    if (recompute === 'block') b.forget();
     return { y, saved: recompute === 'block' ? { x } : { x, inside } };
   }
 

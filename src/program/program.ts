@@ -92,6 +92,7 @@ export class ProgramBuilder {
   readonly tiles: number;
   /** Activations are those of one token, features side by side, and layers emit the kernels for that. */
   readonly oneToken: boolean;
+  readonly #kept = new Map<object, Value>();
   #scope = '';
 
   constructor(name: string, tiles: number | 'one token') {
@@ -122,6 +123,21 @@ export class ProgramBuilder {
   /** Appends an op. */
   emit<K extends KernelName>(kernel: K, units: Units, args: ArgumentsOf<K>): void {
     this.#ops.push({ kernel, units, args: args, label: this.#scope });
+  }
+
+  /** Keeps a value of `owner`'s forward pass for its backward pass; liveness then has it live that long. */
+  keep(owner: object, value: Value): void {
+    this.#kept.set(owner, value);
+  }
+
+  /** What `owner` has kept. */
+  kept(owner: object): Value | undefined {
+    return this.#kept.get(owner);
+  }
+
+  /** Nothing so far is kept: what was emitted is emitted again in the backward pass. */
+  forget(): void {
+    this.#kept.clear();
   }
 
   finish(): Program {

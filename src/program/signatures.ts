@@ -16,7 +16,7 @@ export type Role = 'out' | 'in' | 'inout' | 'init' | 'maybe' | 'n' | 'tiles' | '
 const quad = { starts: 'in', index: 'in', M: 'n', K: 'n' } as const;
 const block = { starts: 'in', index: 'in', R: 'n', C: 'n', M: 'n', K: 'n' } as const;
 const csr = { rowPtr: 'in', index: 'in', M: 'n', K: 'n' } as const;
-const merge = { merged: 'out', values: 'in', dtype: 'n', up: 'maybe', downT: 'maybe', rank: 'n', scaling: 'n' } as const;
+const merge = { merged: 'out', values: 'maybe', dtype: 'n', up: 'maybe', downT: 'maybe', rank: 'n', scaling: 'n' } as const;
 const sampled = { h: 'out', init: 'init', dy: 'in', x: 'in' } as const;
 const upGrad = { dUp: 'inout', h: 'in', downT: 'in', rank: 'n', scaling: 'n' } as const;
 const downGrad = { dDownT: 'inout', h: 'in', up: 'in', rank: 'n', scaling: 'n' } as const;
@@ -45,6 +45,12 @@ export const SIGNATURES = {
   gemmT: { dx: 'out', init: 'init', dy: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
   mergeDense: { ...merge, M: 'n', K: 'n' },
   sddmmDense: { dw: 'out', init: 'init', dy: 'in', x: 'in', features: 'n', M: 'n', K: 'n', tiles: 'tiles' },
+  upGradDense: { ...upGrad, M: 'n', K: 'n' },
+  downGradDense: { ...downGrad, M: 'n', K: 'n' },
+  modulate: { merged: 'inout', values: 'in', dtype: 'n', n: 'n' },
+  timesValues: { h: 'inout', values: 'in', dtype: 'n', n: 'n' },
+  spreadRows: { up: 'out', q: 'in', rank: 'n', repeats: 'n' },
+  gatherRows: { dq: 'inout', dUp: 'in', rank: 'n', repeats: 'n' },
   spmvQuad: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...quad },
   spmvCsr: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...csr },
   spmvBlock: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...block },

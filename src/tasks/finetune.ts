@@ -1,7 +1,7 @@
 /** Fine-tuning from directories to a directory: the job of `lors finetune`. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DivergenceError, MemoryBudgetError, WorkerError, explain } from '../core/errors.ts';
+import { DivergenceError, MemoryBudgetError, WorkerError } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
@@ -20,7 +20,7 @@ import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import type { Prepared } from './prepare.ts';
 import { prepare } from './prepare.ts';
 import type { FinetuneSettings } from './training.ts';
-import { scheduleOf, trainerOptionsOf } from './training.ts';
+import { checkTogether, scheduleOf, trainerOptionsOf } from './training.ts';
 import type { Schedule } from '../train/schedule.ts';
 import { learningRateAt } from '../train/schedule.ts';
 import { trainedModules } from '../train/trained.ts';
@@ -51,8 +51,7 @@ export interface FinetuneResult {
  */
 export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: FinetuneHooks = {}): Promise<FinetuneResult> {
   const settings = resolveOptions(FINETUNE_OPTIONS, options);
-  if (options.iters !== undefined && options.epochs !== undefined)
-    throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
+  checkTogether(settings, options);
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');

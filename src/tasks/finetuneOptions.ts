@@ -1,6 +1,8 @@
 /** Every option of fine-tuning, once: the command's flags and the library's fields both come from this table. */
 import type { OptionTable } from '../core/options.ts';
-import { ADAPTER_METHODS } from '../adapters/adapter.ts';
+import { ADAPTER_GRADIENTS } from '../adapters/lors.ts';
+import { ADAPTER_METHODS } from '../adapters/methods.ts';
+import { MERGE_RULES } from '../adapters/rule.ts';
 import { PRUNERS } from '../prune/scores.ts';
 import { PROJECTIONS } from '../models/names.ts';
 import { SCHEDULES } from '../train/schedule.ts';
@@ -21,8 +23,21 @@ export const FINETUNE_OPTIONS = {
   },
   ...PRUNING,
   calibrationSamples: { kind: 'whole', default: 128, least: 1, help: 'with --prune: windows of the training data to calibrate on' },
-  method: { kind: FINETUNE_METHODS, default: 'lors', help: 'what trains; sp-lora is lors with the exact gradient' },
-  gradient: { kind: ['lors', 'exact'], default: 'lors', help: 'of lors: as in the paper (mask left out), or exact' },
+  method: {
+    kind: FINETUNE_METHODS,
+    default: 'lors',
+    help: 'what trains: an adapter inside the mask, a dense one (lora: merging it fills the zeros), or every kept weight (full)',
+  },
+  gradient: {
+    kind: ADAPTER_GRADIENTS,
+    default: 'lors',
+    help: 'of lors: as in the paper (mask left out), or exact, as sp-lora and sqft have it',
+  },
+  merge: {
+    kind: MERGE_RULES,
+    default: 'recompute',
+    help: "the merged weight in the backward pass: made again, or kept from the forward pass on, as in the methods' own repositories",
+  },
   rank: { kind: 'whole', default: 16, least: 1, help: 'rank of the adapter' },
   alpha: { kind: 'number', default: 32, above: 0, help: 'scaling = alpha / rank' },
   rslora: { kind: 'flag', default: false, help: 'scaling = alpha / sqrt(rank)' },

@@ -20,7 +20,7 @@ import { loadModelInto } from './weights.ts';
 import { initialFactors } from '../train/initial.ts';
 import { pruneRule } from './pruningOptions.ts';
 import type { FinetuneSettings, Identity } from './training.ts';
-import { identityOf, ruleOf, sampleWindows, trainingOfSettings } from './training.ts';
+import { identityOf, sampleWindows, trainingOfSettings } from './training.ts';
 
 export interface Prepared {
   readonly model: LlamaModel;
@@ -57,10 +57,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
   const trainWindows = windows(train.documents, maxSeqLength);
 
-  const { rank, alpha, rslora, targetModules, seed } = settings;
-  const rule = ruleOf(settings);
+  const { method, rank, alpha, rslora, targetModules, seed } = settings;
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
-  const factors = rule === 'full' ? undefined : initialFactors(source, targetModules, rank, seed);
+  const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
 
   const pruned = join(settings.out, 'pruned');
   let model = source;
@@ -86,7 +85,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     droppedRows: train.dropped,
     training: trainingOfSettings(settings, factors),
     adapter:
-      rule === 'full' ? undefined : { method: rule, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+      method === 'full' ? undefined : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
     identity: identityOf(settings, trainWindows, { kernels: host.flavour, masks: fingerprint }),
   };
 }

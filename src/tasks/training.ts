@@ -1,9 +1,9 @@
 /** From the options of fine-tuning to what trains, how, and what a run that goes on must have in common with its start. No files. */
-import type { AdapterMethod } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
 import type { FactorTensors } from '../adapters/factors.ts';
+import { ruleOf } from '../adapters/methods.ts';
 import { FormatError, explain } from '../core/errors.ts';
-import type { Resolved } from '../core/options.ts';
+import type { Given, Resolved } from '../core/options.ts';
 import { Random } from '../core/random.ts';
 import type { Sequence } from '../models/batch.ts';
 import { longestInput, totalInput } from '../models/batch.ts';
@@ -17,24 +17,28 @@ import { PRUNING } from './pruningOptions.ts';
 
 export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
 
-/** The rule that `method` and `gradient` ask for. */
-export function ruleOf({ method, gradient }: Pick<FinetuneSettings, 'method' | 'gradient'>): AdapterMethod | 'full' {
-  return method === 'lors' && gradient === 'exact' ? 'sp-lora' : method;
+/** Throws RangeError where options were given that do not go together, or that the method has no use for. */
+export function checkTogether(
+  { method }: Pick<FinetuneSettings, 'method'>,
+  { gradient, merge, iters, epochs }: Pick<Given<typeof FINETUNE_OPTIONS>, 'gradient' | 'merge' | 'iters' | 'epochs'>,
+): void {
+  if (iters !== undefined && epochs !== undefined) throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
+  const gradients = method === 'full' ? [] : ruleOf(method).gradients;
+  if (gradient !== undefined && !gradients.includes(gradient)) {
+    throw new RangeError(explain('--gradient', `${gradients.join(' or ') || 'none'} with --method ${method}`, gradient));
+  }
+  if (merge === 'keep' && (method === 'full' || !ruleOf(method).merges))
+    throw new RangeError(explain('--merge', `a method that merges; ${method} never does`, merge));
 }
 
 /** What trains, from factors as they start; all of the model where there are none. */
 export function trainingOfSettings(
-  settings: Pick<FinetuneSettings, 'method' | 'gradient' | 'alpha' | 'rank' | 'rslora'>,
+  settings: Pick<FinetuneSettings, 'method' | 'gradient' | 'merge' | 'alpha' | 'rank' | 'rslora'>,
   factors: ReadonlyMap<string, FactorTensors> | undefined,
 ): Training {
-  if (factors === undefined) return { method: 'full' };
-  const rule = ruleOf(settings);
-  return {
-    method: rule === 'lora' ? 'lora' : 'lors',
-    gradient: rule === 'sp-lora' ? 'exact' : 'lors',
-    scaling: scalingOf(settings.alpha, settings.rank, settings.rslora),
-    factors,
-  };
+  const { method, gradient, merge, alpha, rank, rslora } = settings;
+  if (method === 'full' || factors === undefined) return { method: 'full' };
+  return { method, gradient, merge, scaling: scalingOf(alpha, rank, rslora), factors };
 }
 
 /** The course of the learning rate over `iters` updates, or those that `epochs` come to. */
@@ -94,6 +98,7 @@ const FREE = new Set<string>([
   'calibrationSamples',
   'memory',
   'recompute',
+  'merge',
   'stepsPerReport',
   'stepsPerEval',
   'valBatches',

@@ -45,7 +45,7 @@ describe('comparing two reports', () => {
     const weaker = { ...slower(1.25), limits: before.limits.map((limit) => ({ ...limit, gflops: limit.gflops / 1.25 })) };
     const { unchanged, warnings } = compareReports(slower(1), weaker);
     expect(unchanged).toBe(20);
-    expect(warnings[0]).toMatch(/the machine's own peak \(plain, 1 threads\) was 63.4 GFLOP\/s before and is 50.7 now/);
+    expect(warnings[0]).toMatch(/the machine's own peak \(plain, 1 thread\) was 63.4 GFLOP\/s before and is 50.7 now/);
     // On a machine that lost a quarter, what takes twice as long has changed by more.
     const [first] = compareReports(slower(1), { ...weaker, rows: slower(2).rows }).slower;
     expect(first!.corrected).toBeCloseTo(0.5 * 1.25, 9);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { measure, summary } from '../../src/bench/measure.ts';
+import { measure, speedUpOver, summary } from '../../src/bench/measure.ts';
 
 test('median and quartiles', () => {
   expect(summary([5, 1, 4, 2, 3])).toEqual({ median: 3, low: 2, high: 4, rounds: 5 });
@@ -45,6 +45,14 @@ test('seconds that a case says itself count, and a spread that stays wide is mar
   expect(timings.get('steady')).toMatchObject({ noisy: false, best: 0.5, seconds: { median: 0.5, rounds: 12 } });
   expect(timings.get('wild')).toMatchObject({ noisy: true, best: 1, seconds: { median: 1.5, low: 1, high: 2, rounds: 12 } });
   expect(steady).toBe(wild);
+});
+
+test('a speed-up is taken round by round: a machine that slows down and up again leaves it alone', () => {
+  const pace = [1, 3, 1, 2, 1, 3, 2];
+  const timing = (seconds: readonly number[]) => ({ samples: seconds, seconds: summary(seconds), best: 0, noisy: true });
+  const slow = timing(pace.map((p) => 4 * p));
+  const fast = timing(pace.map((p, i) => (i === 0 ? 4 : 2) * p));
+  expect(speedUpOver(fast, slow)).toEqual({ speedUp: 2, spread: { low: 2, high: 2 } });
 });
 
 test('where nothing is noisy, no round is added', async () => {

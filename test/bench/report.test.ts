@@ -100,6 +100,16 @@ describe('what it says', () => {
     expect(findings({ rows: [noisy] }).join(' ')).toContain('all figures here are to be taken with care');
   });
 
+  test('times that spread widely are said, and count all the same where the rounds agree about the speed-up', () => {
+    const [row] = sampleRows().filter(({ pattern, op }) => pattern === '2:4' && op === 'step');
+    const drifting = { ...row!, noisy: true, overDenseSpread: { low: row!.overDense! * 0.98, high: row!.overDense! * 1.02 } };
+    const disagreeing = { ...row!, overDense: 50, overDenseSpread: { low: 30, high: 60 } };
+    expect(curves([drifting, disagreeing])[0]!.points[0]).toMatchObject({ speedUp: row!.overDense, settings: 1 });
+    const words = findings({ rows: [drifting, disagreeing] }).join(' ');
+    expect(words).toContain('1 of 2 rows is noisy (step 2:4)');
+    expect(words).toContain('The times of 1 row spread by more than a tenth.');
+  });
+
   test('the Pareto front: what nothing beats in both; equals stay', () => {
     const row = (after: number, stepSeconds: number) => ({ ...sampleQuality().rows[0]!, after, stepSeconds });
     const rows = withFront([row(10, 3), row(12, 2), row(13, 2.5), row(10, 4), row(20, 1), row(20, 1)]);

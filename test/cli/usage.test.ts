@@ -93,7 +93,7 @@ describe('a wrong command line: exit code 2, the reason on standard error, nothi
     [
       'a choice that there is not',
       [...run, '--method', 'qlora'],
-      /^lors: --method: expected one of lors, sp-lora, lora, full, got qlora\.\n$/,
+      /^lors: --method: expected one of lors, lora, sp-lora, sqft, spp, hira, full, got qlora\.\n$/,
     ],
     ['a size that is none', [...run, '--memory', 'much'], /^lors: --memory: expected a whole number, got much\.\n$/],
     [

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { describe, test } from 'vitest';
-import { addFactors, unpadDown, unpadUp } from '../../src/adapters/factors.ts';
-import { LoraLinear } from '../../src/adapters/lora.ts';
-import { LorsLinear } from '../../src/adapters/lors.ts';
+import { describe, expect, test } from 'vitest';
+import type { FactorTensors } from '../../src/adapters/factors.ts';
+import { addFactors, moduleOf } from '../../src/adapters/factors.ts';
+import type { AdapterMethod } from '../../src/adapters/methods.ts';
+import { ruleOf } from '../../src/adapters/methods.ts';
 import { WeightOps } from '../../src/adapters/weightOps.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
@@ -23,7 +24,7 @@ import type { LinearCase, Result } from './linearTolerances.ts';
 import { mergedTolerance, resultTolerances } from './linearTolerances.ts';
 
 const CASES = ['nm24', 'nm24_odd', 'nm48', 'nm14', 'csr50', 'csr90', 'csr_empty_rows', 'dense', 'one_token'];
-const METHODS = ['lors', 'sp-lora', 'lora'] as const;
+const METHODS = ['lors', 'sp-lora', 'lora', 'hira'] as const;
 const SCALING = 2;
 
 interface Golden extends LinearCase {
@@ -44,17 +45,49 @@ function read(name: string): Golden {
   return { ...sizes, W, x, gy, A, B, merged, want: (method, result) => tensor(`${method}.${result}`) };
 }
 
+/** The same case with SPP's factors, P as B and q as A; undefined where the rank does not divide the outputs. */
+function readSpp(name: string): Golden | undefined {
+  if (!golden!.info(`${name}.spp.P`)) return undefined;
+  const tensor = (part: string): Float32Array<ArrayBuffer> => new Float32Array(golden!.read(`${name}.spp.${part}`).buffer as ArrayBuffer);
+  const c = read(name);
+  const [B, A] = [tensor('P'), tensor('q')];
+  const repeats = c.rows / c.rank;
+  const update = (i: number, j: number): number => A[i]! * B[Math.floor(i / repeats) * c.cols + j]!;
+  const names = { y: 'y', gx: 'gx', gA: 'gq', gB: 'gP' } as const;
+  return { ...c, A, B, merged: modulated(c, update), want: (_, result) => tensor(names[result]) };
+}
+
+/** HiRA by its definition, in f64: PyTorch's golden numbers have none of it. */
+function readHira(name: string): Golden {
+  const c = read(name);
+  const { rows, cols, tokens, rank, W, x, gy, A, B, scaling } = c;
+  const sum = (n: number, f: (i: number) => number): number => Array.from({ length: n }, (_, i) => f(i)).reduce((a, b) => a + b, 0);
+  const all = (m: number, n: number, f: (i: number, j: number) => number): Float64Array =>
+    Float64Array.from({ length: m * n }, (_, at) => f(Math.floor(at / n), at % n));
+  const update = (i: number, j: number): number => sum(rank, (k) => A[i * rank + k]! * B[k * cols + j]!);
+  const wide = all(rows, cols, (i, j) => W[i * cols + j]! * (1 + scaling * update(i, j)));
+  const G = all(rows, cols, (i, j) => W[i * cols + j]! && W[i * cols + j]! * sum(tokens, (t) => gy[t * rows + i]! * x[t * cols + j]!));
+  const results = {
+    y: () => all(tokens, rows, (t, i) => sum(cols, (j) => wide[i * cols + j]! * x[t * cols + j]!)),
+    gx: () => all(tokens, cols, (t, j) => sum(rows, (i) => wide[i * cols + j]! * gy[t * rows + i]!)),
+    gA: () => all(rows, rank, (i, k) => scaling * sum(cols, (j) => G[i * cols + j]! * B[k * cols + j]!)),
+    gB: () => all(rank, cols, (k, j) => scaling * sum(rows, (i) => G[i * cols + j]! * A[i * rank + k]!)),
+  };
+  return { ...c, merged: Float32Array.from(wide), want: (_, result) => Float32Array.from(results[result]()) };
+}
+
+function modulated({ W, cols, scaling }: LinearCase, update: (i: number, j: number) => number): Float32Array {
+  return W.map((w, at) => w * (1 + scaling * update(Math.floor(at / cols), at % cols)));
+}
+
 /** Runs the real layer, forward and backward, and a merge by itself. */
-function run(c: Golden, method: (typeof METHODS)[number], weight: PackedWeight, flavour: Flavour): Record<Result | 'merged', Float32Array> {
+function run(c: Golden, method: AdapterMethod, weight: PackedWeight, flavour: Flavour): Record<Result | 'merged', Float32Array> {
   const { rows, cols, tokens, rank } = c;
   const tiles = Math.ceil(tokens / TILE);
-  const store = new ParameterStore();
-  const factors = addFactors(store, 'golden', cols, rows, SCALING, { rank, up: c.A, down: c.B });
-  const ops = new WeightOps('golden', weight);
-  const layer =
-    method === 'lora'
-      ? new LoraLinear('golden', ops, factors)
-      : new LorsLinear('golden', ops, factors, method === 'lors' ? 'lors' : 'exact');
+  const { upShape, linear } = ruleOf(method);
+  const initial: FactorTensors = { rank, up: c.A, down: c.B };
+  const factors = addFactors(new ParameterStore(), 'golden', cols, rows, SCALING, initial, upShape);
+  const layer = linear('golden', new WeightOps('golden', weight), factors, {});
 
   const value = (name: string, features: number, kind: 'input' | 'output'): Value => ({ name, kind, bytes: tiles * features * TILE * 4 });
   const [x, dy] = [value('x', cols, 'input'), value('dy', rows, 'input')];
@@ -63,7 +96,7 @@ function run(c: Golden, method: (typeof METHODS)[number], weight: PackedWeight, 
   layer.forward(step, y, 0, x);
   layer.backward(step, dx, 0, dy, x);
   const merging = new ProgramBuilder('merge', tiles);
-  const merged = ops.merged(merging, factors.up.value, factors.downT.value, factors.padded, SCALING);
+  const merged = layer.merged(merging);
 
   const session = new LocalSession([step.finish(), merging.finish()], { module: kernelModule(flavour).module });
   session.write(x, toTiles(c.x, tokens, cols));
@@ -71,11 +104,12 @@ function run(c: Golden, method: (typeof METHODS)[number], weight: PackedWeight, 
   const counts = { tokens, tiles, labelled: 0, labelTiles: 0 };
   session.run('step', counts);
   session.run('merge', counts);
+  const { up, down } = moduleOf(factors, ({ gradient, length }) => session.floats(gradient).slice(0, length));
   return {
     y: fromTiles(session.floats(y), tokens, rows),
     gx: fromTiles(session.floats(dx), tokens, cols),
-    gA: unpadUp(session.floats(factors.up.gradient), rows, rank, factors.padded),
-    gB: unpadDown(session.floats(factors.downT.gradient), cols, rank, factors.padded),
+    gA: up,
+    gB: down,
     merged: unpack(weight, session.floats(merged).slice()),
   };
 }
@@ -85,17 +119,30 @@ describe.skipIf(!hasShared)(hasShared ? "PyTorch's numbers" : "PyTorch's numbers
     describe.each(CASES)('%s', (name) => {
       const formats = name === 'dense' ? (['dense', 'quad', 'csr'] as const) : (['quad', 'csr'] as const);
       describe.each(formats)('as %s', (format) => {
-        test.each(METHODS)('%s: y, gx, gA, gB and the merged weight, zeros kept', (method) => {
-          const c = read(name);
+        const claim = (method: AdapterMethod, c: Golden): void => {
           const got = run(c, method, pack('F32', c.W, c.rows, c.cols, { format }), flavour);
           const allowed = resultTolerances(method, c);
           for (const result of ['y', 'gx', 'gA', 'gB'] as const) {
             const want = c.want(method, result);
             expectClose(`${name} ${method} ${result}`, got[result], want, allowed[result] + EPS * largest(want));
           }
-          expectClose(`${name} merged`, got.merged, c.merged, (i) => (c.merged[i] === 0 ? 0 : mergedTolerance(c)));
+          expectClose(`${name} ${method} merged`, got.merged, c.merged, (i) => (c.merged[i] === 0 ? 0 : mergedTolerance(method, c)));
+        };
+
+        test.each(METHODS)('%s: y, gx, gA, gB and the merged weight, zeros kept', (method) => {
+          claim(method, method === 'hira' ? readHira(name) : read(name));
         });
+
+        const spp = hasShared ? readSpp(name) : undefined;
+        test.skipIf(!spp)('spp: y, gx, gP, gq and the merged weight, zeros kept', () => claim('spp', spp!));
       });
     });
+  });
+
+  test('SPP is there in every case whose rank divides the outputs', () => {
+    for (const name of CASES) {
+      const { rows, rank } = read(name);
+      expect([name, readSpp(name) !== undefined]).toEqual([name, rows % rank === 0]);
+    }
   });
 });

@@ -3,6 +3,7 @@
  * `tolerance` says; an error that each of n signed terms brings along grows, like the terms, by the root of n. A sum of n
  * signed products of a and b is taken to be at most sqrt(n) max|a| max|b|.
  */
+import type { AdapterMethod } from '../../src/adapters/methods.ts';
 import { EPS, largest, tolerance } from '../kernels/claims.ts';
 
 export interface LinearCase {
@@ -31,19 +32,25 @@ function product(n: number, a: number, b: number, error: number): number {
   return tolerance(n, a, b) + Math.sqrt(n) * a * error;
 }
 
-/** merged = W + s up down on the pattern. */
-export function mergedTolerance({ rank, scaling, W, A, B }: LinearCase): number {
-  return tolerance(rank, scaling * largest(A), largest(B)) + 2 * EPS * largest(W);
+/** Whether the update multiplies the weight instead of being added to it. */
+function modulates(method: AdapterMethod): boolean {
+  return method === 'spp' || method === 'hira';
+}
+
+/** merged = W + s up down on the pattern, or W + W * (s up down). */
+export function mergedTolerance(method: AdapterMethod, { rank, scaling, W, A, B, merged }: LinearCase): number {
+  const update = tolerance(rank, scaling * largest(A), largest(B));
+  return modulates(method) ? largest(W) * update + 2 * EPS * largest(merged) : update + 2 * EPS * largest(W);
 }
 
 /** Of every result of a method; the golden numbers were themselves rounded to f32. */
-export function resultTolerances(method: 'lors' | 'sp-lora' | 'lora', c: LinearCase): Record<Result, number> {
+export function resultTolerances(method: AdapterMethod, c: LinearCase): Record<Result, number> {
   const { rows, cols, tokens, rank, row, column, scaling: s } = c;
   const [W, x, gy, A, B] = [largest(c.W), largest(c.x), largest(c.gy), largest(c.A), largest(c.B)];
   // z = down x and u = up' dy, and how far off they are.
   const [z, u] = [Math.sqrt(cols) * B * x, Math.sqrt(rows) * A * gy];
   const [dz, du] = [tolerance(cols, B, x), tolerance(rows, A, gy)];
-  const dMerged = mergedTolerance(c);
+  const dMerged = mergedTolerance(method, c);
   const merged = largest(c.merged);
   const reordered = { gA: s * product(tokens, gy, z, dz), gB: s * product(tokens, x, u, du) };
   if (method === 'lora') {
@@ -55,7 +62,9 @@ export function resultTolerances(method: 'lors' | 'sp-lora' | 'lora', c: LinearC
   }
   const through = { y: product(row, x, merged, dMerged), gx: product(column, gy, merged, dMerged) };
   if (method === 'lors') return { ...through, ...reordered };
-  // H = dy x' on the pattern.
-  const [h, dh] = [Math.sqrt(tokens) * gy * x, tolerance(tokens, gy, x)];
+  // H = dy x' on the pattern, or H * W.
+  const [h, dh] = modulates(method)
+    ? [W * Math.sqrt(tokens) * gy * x, W * tolerance(tokens, gy, x) + EPS * W * Math.sqrt(tokens) * gy * x]
+    : [Math.sqrt(tokens) * gy * x, tolerance(tokens, gy, x)];
   return { ...through, gA: s * product(row, B, h, dh), gB: s * product(column, A, h, dh) };
 }

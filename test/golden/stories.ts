@@ -1,14 +1,13 @@
 /** stories260K and the golden tensors that PyTorch made from it: ../shared, opened once a test file. */
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'vitest';
-import type { AdapterGradient } from '../../src/adapters/lors.ts';
 import type { FactorTensors } from '../../src/adapters/factors.ts';
 import { loadModel } from '../../src/io/model.ts';
 import type { SafetensorsFile } from '../../src/io/safetensors.ts';
 import { openSafetensors } from '../../src/io/safetensors.ts';
 import type { Sequence } from '../../src/models/batch.ts';
 import { withValues } from '../../src/models/fuse.ts';
-import type { Training } from '../../src/models/llama.ts';
+import type { AdapterTraining } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
 import { pack } from '../../src/sparse/pack.ts';
 import { hasShared, sharedPath } from '../shared.ts';
@@ -85,11 +84,10 @@ export const GOLDEN_METHODS = ['lors', 'sp-lora', 'lora'] as const;
 export type GoldenMethod = (typeof GOLDEN_METHODS)[number];
 
 /** The golden runs' adapters as they start. reference.py's A is up, its B is down; rank 8, scaling 2. */
-export function goldenTraining(model: LlamaModel, method: GoldenMethod): Training {
+export function goldenTraining(model: LlamaModel, method: GoldenMethod): AdapterTraining {
   const factors = new Map<string, FactorTensors>();
   for (const name of model.linears.keys()) {
     factors.set(name, { rank: 8, up: floats('train', `init/${name}.weight.A`), down: floats('train', `init/${name}.weight.B`) });
   }
-  const gradient: AdapterGradient = method === 'sp-lora' ? 'exact' : 'lors';
-  return { method: method === 'lora' ? 'lora' : 'lors', gradient, scaling: 2, factors };
+  return { method, scaling: 2, factors };
 }

@@ -1,6 +1,6 @@
 /** Training against PyTorch in f64: gradients of the first step, losses of twenty, and where the adapters end. */
 import { expect, test } from 'vitest';
-import { unpadDown, unpadUp } from '../../src/adapters/factors.ts';
+import { moduleOf } from '../../src/adapters/factors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { localSessions } from '../../src/runtime/local.ts';
 import type { Flavour } from '../../src/kernels/table.ts';
@@ -37,10 +37,10 @@ function batchOf(all: readonly Sequence[], step: number): Sequence[] {
 
 /** Both factors of every module, unpadded, as parameters or as gradients. */
 function* factorsOf(t: Trainer, what: 'parameter' | 'gradient'): Generator<[tensor: string, data: Float32Array]> {
-  for (const [name, { up, downT, rank, padded }] of t.compiled.factors) {
-    const { rows, cols } = t.model.linears.get(name)!;
-    yield [`${name}.weight.A`, unpadUp(t[what](up), rows, rank, padded)];
-    yield [`${name}.weight.B`, unpadDown(t[what](downT), cols, rank, padded)];
+  for (const [name, factors] of t.compiled.factors) {
+    const { up, down } = moduleOf(factors, (p) => t[what](p));
+    yield [`${name}.weight.A`, up];
+    yield [`${name}.weight.B`, down];
   }
 }
 
@@ -65,20 +65,11 @@ withShared('training on stories260K, pruned by wanda to 2:4', () => {
       expectClose(`${method} losses`, losses, want, 1e-4);
 
       // The model that came out, not only the way to it. A difference of 1e-4 in the loss is one of 1e-4 in its exponential.
-      const trained = new Map(
-        [...t.compiled.factors].map(([name, { rank, padded, up, downT }]) => {
-          const { rows, cols } = t.model.linears.get(name)!;
-          return [
-            name,
-            { rank, up: unpadUp(t.parameter(up), rows, rank, padded), down: unpadDown(t.parameter(downT), cols, rank, padded) },
-          ];
-        }),
-      );
-      const training = goldenTraining(t.model, method);
+      const trained = new Map([...t.compiled.factors].map(([name, factors]) => [name, moduleOf(factors, (p) => t.parameter(p))]));
       const { perplexity } = await evaluateModel(t.model, sequences('train', 'heldout'), {
         maxSeqLength: GOLDEN_LENGTH,
         sessions: localSessions({ module: kernelModule(flavour).module }),
-        training: training.method === 'lors' || training.method === 'lora' ? { ...training, factors: trained } : training,
+        training: { ...goldenTraining(t.model, method), factors: trained },
       });
       expect(Math.abs(perplexity / report().perplexity[`wanda 2:4 + ${method}, 20 steps`]! - 1)).toBeLessThan(1e-4);
       if (method !== 'lors') return;

@@ -1,6 +1,7 @@
 import { describe, test } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { callReference } from '../../src/kernels/reference/table.ts';
+import { CHUNK } from '../../src/kernels/table.ts';
 import type { KernelName } from '../../src/kernels/table.ts';
 import { pack } from '../../src/sparse/pack.ts';
 import type { BlockName } from '../../src/sparse/block.ts';
@@ -9,7 +10,9 @@ import { BLOCKS, BLOCK_NAMES, isBlockName, stripCount } from '../../src/sparse/b
 import { MASKS, blockMask, integers } from '../kernels/data.ts';
 import { dot, expectSlope, normals } from './finiteDifferences.ts';
 
-const [M, K, TILES, RANK, S] = [11, 14, 2, 4, 0.7];
+const [M, K, TILES, RANK, S] = [15, 14, 2, 4, 0.7];
+/** Rows of W that a row of SPP's P serves: a rank of 3, which is padded to 4. */
+const REPEATS = M / 3;
 const random = new Random(17);
 
 /** What a format's kernels take between the arrays and the sizes. */
@@ -48,8 +51,8 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
       callReference(backward, [dx, null, dy, w, ...structure, ...sizes, 0, TILES]);
       return dx;
     },
-    merge(w: Float64Array, up: Float64Array, downT: Float64Array): Float64Array {
-      const merged = zeros(w.length);
+    merge(w: Float64Array | null, up: Float64Array, downT: Float64Array): Float64Array {
+      const merged = zeros(weight.values.length);
       callReference(`merge${suffix}` as KernelName, [merged, w, 0, up, downT, RANK, S, ...structure, M, K, 0, units]);
       return merged;
     },
@@ -60,7 +63,8 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     },
     factorGradients(h: Float64Array, up: Float64Array, downT: Float64Array): { dUp: Float64Array; dDownT: Float64Array } {
       const [dUp, dDownT] = [zeros(up.length), zeros(downT.length)];
-      callReference(`upGrad${suffix}` as KernelName, [dUp, h, downT, RANK, S, ...structure, M, K, 0, RANK / 4]);
+      const upUnits = format === 'dense' ? units : RANK / 4;
+      callReference(`upGrad${suffix}` as KernelName, [dUp, h, downT, RANK, S, ...structure, M, K, 0, upUnits]);
       callReference(`downGrad${suffix}` as KernelName, [
         dDownT,
         h,
@@ -71,7 +75,7 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
         M,
         K,
         0,
-        format === 'quad' ? units : RANK / 4,
+        { quad: units, dense: K, csr: RANK / 4, block: RANK / 4 }[format],
       ]);
       return { dUp, dDownT };
     },
@@ -92,14 +96,49 @@ describe.each(formats)('$name', (f) => {
     expectSlope('dw', () => dot(f.multiply(x, w), gy), w, f.sample(gy, x), random);
   });
 
-  // A dense weight has no mask, and its exact gradients are the reordered ones.
-  if (f.format === 'dense') return;
-
   test('the exact factor gradients are the slopes of the merged forward: the scaling and the mask in', () => {
     const loss = (): number => dot(f.multiply(x, f.merge(w, up, downT)), gy);
     const { dUp, dDownT } = f.factorGradients(f.sample(gy, x), up, downT);
     expectSlope('dUp', loss, up, dUp, random);
     expectSlope('dDownT', loss, downT, dDownT, random);
+  });
+});
+
+/** The multiplicative adapters: the update modulates the values, whatever stands where. */
+describe.each(formats)('$name, modulated', (f) => {
+  const w = normals(random, f.length);
+  const chunks = Math.ceil(f.length / CHUNK);
+  const modulated = (factor: Float64Array): Float64Array => {
+    const merged = f.merge(null, factor, downT);
+    callReference('modulate', [merged, w, 0, f.length, 0, chunks]);
+    return merged;
+  };
+  const gradients = (factor: Float64Array): { dUp: Float64Array; dDownT: Float64Array } => {
+    const h = f.sample(gy, x);
+    callReference('timesValues', [h, w, 0, f.length, 0, chunks]);
+    return f.factorGradients(h, factor, downT);
+  };
+
+  test('HiRA: the slopes of W * (1 + s up down)', () => {
+    const loss = (): number => dot(f.multiply(x, modulated(up)), gy);
+    const { dUp, dDownT } = gradients(up);
+    expectSlope('dUp', loss, up, dUp, random);
+    expectSlope('dDownT', loss, downT, dDownT, random);
+  });
+
+  test('SPP: the slopes of W * (1 + s R(P) * q), in q and in P', () => {
+    const q = normals(random, M);
+    const spread = (): Float64Array => {
+      const factor = new Float64Array(M * RANK);
+      callReference('spreadRows', [factor, q, RANK, REPEATS, 0, M]);
+      return factor;
+    };
+    const loss = (): number => dot(f.multiply(x, modulated(spread())), gy);
+    const { dUp, dDownT } = gradients(spread());
+    const dq = new Float64Array(M);
+    callReference('gatherRows', [dq, dUp, RANK, REPEATS, 0, M]);
+    expectSlope('dq', loss, q, dq, random);
+    expectSlope('dP', loss, downT, dDownT, random);
   });
 });
 

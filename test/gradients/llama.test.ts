@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { ADAPTER_METHODS, ruleOf } from '../../src/adapters/methods.ts';
 import { Random } from '../../src/core/random.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { castModel } from '../../src/models/fuse.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { Training } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
+import { lifetimes } from '../../src/program/layout.ts';
 import type { Counts, Program } from '../../src/program/program.ts';
 import { LocalSession } from '../../src/runtime/local.ts';
 import { expectClose } from '../kernels/claims.ts';
@@ -43,8 +45,15 @@ function compile(model: LlamaModel, training: Training, recomputed = 0): Run {
 
 const sparse = tinyModel();
 const CASES = [
+  // The paper's gradient, which is not that of its forward, has its surrogate in linear.test.ts.
   { name: 'lors with the exact gradient, 2:4', model: sparse, training: tinyAdapters(sparse, 'lors', 'exact') },
-  { name: 'lora', model: sparse, training: tinyAdapters(sparse, 'lora', 'lors') },
+  { name: 'lora', model: sparse, training: tinyAdapters(sparse, 'lora') },
+  { name: 'spp, 2:4', model: sparse, training: tinyAdapters(sparse, 'spp') },
+  { name: 'hira, 2:4', model: sparse, training: tinyAdapters(sparse, 'hira') },
+  // The multiplicative ones read the values a second time, as they are stored.
+  { name: 'spp, CSR, BF16', model: tinyModel('90 % sparse', { dtype: 'BF16' }), training: tinyAdapters(sparse, 'spp') },
+  { name: 'hira, blocks of 1x4, F16', model: tinyModel('1x4', { dtype: 'F16' }), training: tinyAdapters(sparse, 'hira') },
+  { name: 'spp, dense', model: tinyModel('dense'), training: tinyAdapters(sparse, 'spp') },
   { name: 'full training of what is kept', model: sparse, training: { method: 'full' } as const },
   { name: 'full training, the head tied to the embedding', model: tinyModel('2:4', { tied: true }), training: { method: 'full' } as const },
   { name: 'lors with the exact gradient, CSR', model: tinyModel('90 % sparse'), training: tinyAdapters(sparse, 'lors', 'exact') },
@@ -77,25 +86,67 @@ describe.each(CASES)('a whole Llama, $name', ({ model, training }) => {
   });
 });
 
-test.each([
-  { name: 'lors', training: tinyAdapters(sparse, 'lors', 'lors') },
+const EVERY_ADAPTER = [
+  ...ADAPTER_METHODS.map((method) => ({ name: method, training: tinyAdapters(sparse, method) })),
   { name: 'lors, exact', training: tinyAdapters(sparse, 'lors', 'exact') },
-  { name: 'lora', training: tinyAdapters(sparse, 'lora', 'lors') },
-  { name: 'full', training: { method: 'full' } as const },
-])('recomputing blocks changes no bit: $name', ({ training }) => {
-  const [none, block] = [compile(sparse, training), compile(sparse, training, sparse.config.layers)];
-  for (const run of [none, block]) {
-    run.oracle.run(run.train, run.counts);
-    run.session.run('train', run.counts);
-  }
-  expect(block.oracle.floats(block.compiled.losses)).toEqual(none.oracle.floats(none.compiled.losses));
-  expect(block.session.floats(block.compiled.losses)).toEqual(none.session.floats(none.compiled.losses));
-  none.compiled.store.runs.forEach((run, i) => {
-    const other = block.compiled.store.runs[i]!;
-    expect(block.oracle.floats(other.gradients)).toEqual(none.oracle.floats(run.gradients));
-    expect(block.session.floats(other.gradients)).toEqual(none.session.floats(run.gradients));
-  });
-  expect(block.session.layout.activations).toBeLessThan(none.session.layout.activations);
+];
+const KEPT = ADAPTER_METHODS.filter((method) => ruleOf(method).merges).map((method) => ({
+  name: `${method}, merged weights kept`,
+  training: tinyAdapters(sparse, method, undefined, 'keep'),
+}));
+
+test.each([...EVERY_ADAPTER, ...KEPT, { name: 'full', training: { method: 'full' } as const }])(
+  'recomputing blocks changes no bit: $name',
+  ({ training }) => {
+    const [none, block] = [compile(sparse, training), compile(sparse, training, sparse.config.layers)];
+    for (const run of [none, block]) {
+      run.oracle.run(run.train, run.counts);
+      run.session.run('train', run.counts);
+    }
+    expect(block.oracle.floats(block.compiled.losses)).toEqual(none.oracle.floats(none.compiled.losses));
+    expect(block.session.floats(block.compiled.losses)).toEqual(none.session.floats(none.compiled.losses));
+    none.compiled.store.runs.forEach((run, i) => {
+      const other = block.compiled.store.runs[i]!;
+      expect(block.oracle.floats(other.gradients)).toEqual(none.oracle.floats(run.gradients));
+      expect(block.session.floats(other.gradients)).toEqual(none.session.floats(run.gradients));
+    });
+    expect(block.session.layout.activations).toBeLessThan(none.session.layout.activations);
+  },
+);
+
+test.each(['sp-lora', 'sqft'] as const)('%s is lors with the exact gradient, to the bit', (method) => {
+  const [exact, other] = [compile(sparse, tinyAdapters(sparse, 'lors', 'exact')), compile(sparse, tinyAdapters(sparse, method))];
+  for (const { session, counts } of [exact, other]) session.run('train', counts);
+  const gradients = ({ session, compiled }: Run): Float32Array => session.floats(compiled.store.decayed.gradients);
+  expect(gradients(other)).toEqual(gradients(exact));
+});
+
+test.each(KEPT)('$name: no bit differs from merging again, and the plan has them alive at once', ({ training }) => {
+  const runs = (['recompute', 'keep'] as const).map((merge) => compile(sparse, { ...training, merge }));
+  const [again, kept] = runs as [Run, Run];
+  for (const run of runs) run.session.run('train', run.counts);
+  const gradients = ({ session, compiled }: Run): Float32Array[] => compiled.store.runs.map((run) => session.floats(run.gradients));
+  expect(kept.session.floats(kept.compiled.losses)).toEqual(again.session.floats(again.compiled.losses));
+  expect(gradients(kept)).toEqual(gradients(again));
+
+  // At the end of the forward pass every merged weight is alive that the backward pass multiplies by: all but those of the
+  // first block's q, k and v, below which nothing trains.
+  const merges = (run: Run): number => run.train.ops.filter((op) => 'kernel' in op && op.kernel === 'mergeQuad').length;
+  const { layers } = sparse.config;
+  expect(merges(again)).toBe(layers * 14 - 3);
+  expect(merges(kept)).toBe(layers * 7);
+  const live = [...lifetimes(kept.train)].filter(([value]) => value.name.endsWith('.merged'));
+  const end = kept.train.ops.findIndex(({ label }) => label === 'lm_head');
+  const across = live.filter(([, { first, last }]) => first < end && last > end).map(([value]) => value);
+  expect(across).toHaveLength(layers * 7 - 3);
+  expect(kept.session.layout.activations).toBeGreaterThan(again.session.layout.activations);
+});
+
+test.each(KEPT)('$name: with blocks recomputed, each lives inside its own block alone', ({ training }) => {
+  const { train } = compile(sparse, training, sparse.config.layers);
+  const end = train.ops.findIndex(({ label }) => label === 'lm_head');
+  const across = [...lifetimes(train)].filter(([value, { first, last }]) => value.name.endsWith('.merged') && first < end && last > end);
+  expect(across).toEqual([]);
 });
 
 describe.each(['F16', 'BF16'] as const)('a %s checkpoint', (dtype) => {

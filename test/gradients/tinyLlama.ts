@@ -1,6 +1,11 @@
 /** A Llama small enough for the oracles, with everything that a real one has: two blocks, grouped heads, pruned weights. */
 import { Random } from '../../src/core/random.ts';
 import type { FactorTensors } from '../../src/adapters/factors.ts';
+import { upColumns } from '../../src/adapters/factors.ts';
+import type { AdapterMethod } from '../../src/adapters/methods.ts';
+import { ruleOf } from '../../src/adapters/methods.ts';
+import type { AdapterGradient } from '../../src/adapters/lors.ts';
+import type { MergeRule } from '../../src/adapters/rule.ts';
 import type { WeightDtype } from '../../src/core/dtypes.ts';
 import type { Sequence } from '../../src/models/batch.ts';
 import { writeBatch } from '../../src/models/batch.ts';
@@ -8,7 +13,7 @@ import { parseConfig } from '../../src/models/config.ts';
 import type { LlamaConfig } from '../../src/models/config.ts';
 import { castModel, withValues } from '../../src/models/fuse.ts';
 import { initializeModel } from '../../src/models/init.ts';
-import type { CompiledLlama, Training } from '../../src/models/llama.ts';
+import type { AdapterTraining, CompiledLlama } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
 import type { Counts } from '../../src/program/program.ts';
 import type { Session } from '../../src/runtime/session.ts';
@@ -60,15 +65,21 @@ export function tinyModel(
   return options.dtype ? castModel(filled, options.dtype) : filled;
 }
 
-/** Adapters on every projection, of a rank that is padded, with both factors away from zero. */
-export function tinyAdapters(model: LlamaModel, method: 'lors' | 'lora', gradient: 'lors' | 'exact'): Training {
+/** Adapters on every projection, with both factors away from zero; their rank is padded, and divides every layer's outputs. */
+export function tinyAdapters(
+  model: LlamaModel,
+  method: AdapterMethod,
+  gradient?: AdapterGradient,
+  merge: MergeRule = 'recompute',
+): AdapterTraining {
   const random = new Random(3);
-  const rank = 3;
+  const rank = 2;
+  const columns = upColumns(ruleOf(method).upShape, rank);
   const factors = new Map<string, FactorTensors>();
   for (const [name, { rows, cols }] of model.linears) {
-    factors.set(name, { rank, up: gaussians(random, rows * rank, 0.3), down: gaussians(random, rank * cols, 0.3) });
+    factors.set(name, { rank, up: gaussians(random, rows * columns, 0.3), down: gaussians(random, rank * cols, 0.3) });
   }
-  return { method, gradient, scaling: 0.5, factors };
+  return { method, gradient, merge, scaling: 0.5, factors };
 }
 
 /** Documents that end inside a tile, one of them with a prompt that is no target; 41 tokens, and padding in the last tile. */

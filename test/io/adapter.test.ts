@@ -2,6 +2,9 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Adapter } from '../../src/adapters/adapter.ts';
+import { scalingOf } from '../../src/adapters/adapter.ts';
+import type { AdapterMethod } from '../../src/adapters/methods.ts';
+import { ADAPTER_METHODS, ruleOf } from '../../src/adapters/methods.ts';
 import { encodeWeights } from '../../src/core/dtypes.ts';
 import { FormatError, UnsupportedError } from '../../src/core/errors.ts';
 import { loadAdapter, saveAdapter } from '../../src/io/adapter.ts';
@@ -18,20 +21,22 @@ const fresh = (): string => {
 
 const MODULE = 'model.layers.0.self_attn.q_proj';
 const KEY = `base_model.model.${MODULE}`;
-const adapterOf = (method: 'lors' | 'lora'): Adapter => ({
-  config: {
-    method,
-    rank: 2,
-    alpha: 4,
-    rslora: true,
-    targetModules: ['q_proj'],
-    baseModel: 'stories',
-    ...(method === 'lors' && { patternFingerprint: 'f00d' }),
-  },
-  modules: new Map([
-    [MODULE, { rank: 2, inFeatures: 3, outFeatures: 1, down: Float32Array.of(1, 2, 3, 4, 5, 6), up: Float32Array.of(-1, 0.5) }],
-  ]),
-});
+const adapterOf = (method: AdapterMethod): Adapter => {
+  const { peftType, upShape } = ruleOf(method);
+  const up = upShape === 'one' ? Float32Array.of(3) : Float32Array.of(-1, 0.5);
+  return {
+    config: {
+      method,
+      rank: 2,
+      // PEFT's HiRA has no scaling.
+      ...(peftType === 'HIRA' ? { alpha: 2, rslora: false } : { alpha: 4, rslora: true }),
+      targetModules: ['q_proj'],
+      baseModel: 'stories',
+      ...(peftType === 'LORS' && { patternFingerprint: 'f00d' }),
+    },
+    modules: new Map([[MODULE, { rank: 2, inFeatures: 3, outFeatures: 1, down: Float32Array.of(1, 2, 3, 4, 5, 6), up }]]),
+  };
+};
 
 const PEFT = { peft_type: 'LORA', r: 2, lora_alpha: 4, target_modules: ['q_proj'], bias: 'none', base_model_name_or_path: 'x' };
 const factor = (name: string, shape: number[], values = new Float32Array(shape.reduce((a, b) => a * b, 1))) => ({
@@ -52,7 +57,7 @@ function made(config: object, tensors: Parameters<typeof writeSafetensors>[1] = 
 }
 
 describe('saving', () => {
-  it.each(['lors', 'lora'] as const)('%s comes back as it was', (method) => {
+  it.each(ADAPTER_METHODS)('%s comes back as it was', (method) => {
     const directory = fresh();
     saveAdapter(directory, adapterOf(method));
     expect(loadAdapter(directory)).toEqual(adapterOf(method));
@@ -68,7 +73,7 @@ describe('saving', () => {
   });
 
   it("is PEFT's own LORA for plain LoRA, and a type that PEFT refuses for a masked update", () => {
-    const config = (method: 'lors' | 'lora'): Record<string, unknown> => {
+    const config = (method: AdapterMethod): Record<string, unknown> => {
       const directory = fresh();
       saveAdapter(directory, adapterOf(method));
       return JSON.parse(fs.readFileSync(join(directory, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
@@ -81,6 +86,60 @@ describe('saving', () => {
       lors: { method: 'lors', rule: 'W + scaling * mask * (up @ down)', pattern_fingerprint: 'f00d', format_version: 1 },
     });
   });
+});
+
+describe('HiRA', () => {
+  const config = { ...adapterOf('hira').config, alpha: 16, rank: 2, rslora: false };
+  const saved = (): string => {
+    const directory = fresh();
+    saveAdapter(directory, { ...adapterOf('hira'), config });
+    return directory;
+  };
+
+  it("is PEFT's own: bare parameters, its fields and no others, the scaling in hira_B", () => {
+    const directory = saved();
+    const file = openSafetensors(join(directory, 'adapter_model.safetensors'));
+    expect([...file.tensors.keys()]).toEqual([`${KEY}.hira_A`, `${KEY}.hira_B`]);
+    expect([...new Float32Array(file.read(`${KEY}.hira_B`).buffer)]).toEqual([-8, 4]);
+    file.close();
+    expect(JSON.parse(fs.readFileSync(join(directory, 'adapter_config.json'), 'utf8'))).toEqual({
+      peft_type: 'HIRA',
+      task_type: 'CAUSAL_LM',
+      base_model_name_or_path: 'stories',
+      r: 2,
+      target_modules: ['q_proj'],
+      hira_dropout: 0,
+      fan_in_fan_out: false,
+      inference_mode: true,
+      modules_to_save: null,
+    });
+  });
+
+  it('comes back as the same function: scaling 1, and what it was in up', () => {
+    const { config: loaded, modules } = loadAdapter(saved());
+    expect(scalingOf(loaded.alpha, loaded.rank, loaded.rslora)).toBe(1);
+    expect([...modules.get(MODULE)!.up]).toEqual([-8, 4]);
+  });
+
+  it('takes the names of PEFT in memory, and refuses LoRA tensors and ranks by pattern', () => {
+    const hira = [factor(`${KEY}.hira_A.default`, [2, 3]), factor(`${KEY}.hira_B.default`, [1, 2])];
+    expect(loadAdapter(made({ peft_type: 'HIRA' }, hira)).config).toMatchObject({ method: 'hira', rank: 2, alpha: 2 });
+    expect(() => loadAdapter(made({ peft_type: 'HIRA' }))).toThrow(/lora_A\.weight: expected tensors named .*hira_A or \.hira_B/);
+    expect(() => loadAdapter(made({ peft_type: 'HIRA', r_pattern: { q_proj: 4 } }, hira))).toThrow(/r_pattern: expected it unused/);
+  });
+});
+
+it('SPP has one number a row where the others have a rank, and says its rule', () => {
+  const directory = fresh();
+  saveAdapter(directory, adapterOf('spp'));
+  const file = openSafetensors(join(directory, 'adapter_model.safetensors'));
+  expect(file.info(`${KEY}.lora_B.weight`)).toMatchObject({ shape: [1, 1] });
+  file.close();
+  const wrong = made({ peft_type: 'LORS', lors: { method: 'spp' } });
+  expect(() => loadAdapter(wrong)).toThrow(/expected lora_A \[2, in\] and lora_B \[out, 1\], got \[2, 3\] and \[1, 2\]/);
+  expect(() => loadAdapter(made({ peft_type: 'LORS', lors: { method: 'dora' } }))).toThrow(
+    /lors\.method: expected lors, sp-lora, sqft, spp, got "dora"/,
+  );
 });
 
 describe('loading', () => {
@@ -100,7 +159,7 @@ describe('loading', () => {
     ['alpha_pattern', { q_proj: 4 }],
     ['modules_to_save', ['lm_head']],
     ['fan_in_fan_out', true],
-    ['peft_type', 'HIRA'],
+    ['peft_type', 'LOHA'],
   ])('refuses %s, by its name', (name, value) => {
     const directory = made({ [name]: value });
     expect(() => loadAdapter(directory)).toThrow(UnsupportedError);

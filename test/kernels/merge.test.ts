@@ -16,7 +16,7 @@ const whole = weightCases('integers').map(({ name, calls, random }, i) => {
   const { rows, cols } = calls.weight;
   const rank = [4, 12, 8, 16, 36][i % 5]!;
   const factors = { up: integers(random, rows * rank), downT: integers(random, cols * rank), rank, scaling: 0.5 };
-  return { name: `${name} rank ${rank}`, merge: calls.merge(factors), unpack: calls.merge() };
+  return { name: `${name} rank ${rank}`, merge: calls.merge(factors), update: calls.merge(factors, 'zeros'), unpack: calls.merge() };
 });
 
 /** Every kind of number a half type has: normal, subnormal, both zeros, the largest. */
@@ -62,6 +62,10 @@ const rounded = weightCases('gaussians')
 eachFlavour((flavour) => {
   test.each(whole)('$name: each value takes the update of its own row and column, at any split', ({ merge }) => {
     expectExact(merge, flavour);
+  });
+
+  test.each(whole)('$name: with no values, the update alone: what was there before is not in it', ({ update }) => {
+    expectExact(update, flavour);
   });
 
   test.each(whole)('$name: rank 0 changes nothing and reads no factor', ({ unpack }) => {

@@ -14,38 +14,34 @@ const sampled = weightCases('integers').map(({ name, calls, random }) => {
   return { name, calls: INITS.map((init) => calls.sample(init, h0, dy, x)) };
 });
 
-const factored = weightCases('integers')
-  .filter(({ calls }) => calls.weight.format !== 'dense')
-  .map(({ name, calls, random }) => {
-    const { rows, cols, kept } = calls.weight;
-    const h = integers(random, kept);
-    const [up, downT] = [integers(random, rows * RANK), integers(random, cols * RANK)];
-    const [dUp, dDownT] = [integers(random, up.length), integers(random, downT.length)];
-    const zero = { up: new Float32Array(up.length), downT: new Float32Array(downT.length) };
-    return {
-      name,
-      up,
-      downT,
-      upGradient: calls.upGradient(dUp, h, downT, RANK, 0.5),
-      downGradient: calls.downGradient(dDownT, h, up, RANK, 0.5),
-      fromZero: { up: calls.upGradient(zero.up, h, downT, RANK, 0.5), down: calls.downGradient(zero.downT, h, up, RANK, 0.5) },
-    };
-  });
+const factored = weightCases('integers').map(({ name, calls, random }) => {
+  const { rows, cols, values } = calls.weight;
+  const h = calls.likeValues(integers(random, values.length));
+  const [up, downT] = [integers(random, rows * RANK), integers(random, cols * RANK)];
+  const [dUp, dDownT] = [integers(random, up.length), integers(random, downT.length)];
+  const zero = { up: new Float32Array(up.length), downT: new Float32Array(downT.length) };
+  return {
+    name,
+    up,
+    downT,
+    upGradient: calls.upGradient(dUp, h, downT, RANK, 0.5),
+    downGradient: calls.downGradient(dDownT, h, up, RANK, 0.5),
+    fromZero: { up: calls.upGradient(zero.up, h, downT, RANK, 0.5), down: calls.downGradient(zero.downT, h, up, RANK, 0.5) },
+  };
+});
 
 const rounded = weightCases('gaussians')
   .filter(({ name }) => !name.includes('61x77'))
   .map(({ name, calls, elements, random }) => {
     const { rows, cols, values } = calls.weight;
     const [dy, x] = [gaussians(random, calls.floats('out')), gaussians(random, calls.floats('in'))];
-    const h = gaussians(random, values.length);
+    const h = calls.likeValues(gaussians(random, values.length));
     const [up, downT] = [gaussians(random, rows * RANK), gaussians(random, cols * RANK)];
     const { row, column } = fullest(elements, rows, cols);
-    const sample = { call: calls.sample('zero', h, dy, x), allowed: tolerance(calls.tiles * TILE, largest(dy), largest(x)) };
-    if (calls.weight.format === 'dense') return { name, sums: [sample] };
     return {
       name,
       sums: [
-        sample,
+        { call: calls.sample('zero', h, dy, x), allowed: tolerance(calls.tiles * TILE, largest(dy), largest(x)) },
         { call: calls.upGradient(new Float32Array(up.length), h, downT, RANK, 2), allowed: tolerance(row, 2 * largest(h), largest(downT)) },
         {
           call: calls.downGradient(new Float32Array(downT.length), h, up, RANK, 2),

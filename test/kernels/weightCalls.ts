@@ -75,16 +75,20 @@ export class WeightCalls {
     return new KernelCall('gemmT', this.tiles, { ...args, features: M });
   }
 
-  /** merged = (W + scaling up downT') on the pattern; rank 0 where there are no factors. */
-  merge(factors?: {
-    up: Floats;
-    downT: Floats;
-    rank: number;
-    scaling: number;
-  }): KernelCall<'mergeQuad' | 'mergeCsr' | 'mergeBlock' | 'mergeDense'> {
+  /** merged = (W + scaling up downT') on the pattern; rank 0 where there are no factors, W = 0 where `into` is zeros. */
+  merge(
+    factors?: {
+      up: Floats;
+      downT: Floats;
+      rank: number;
+      scaling: number;
+    },
+    into: 'values' | 'zeros' = 'values',
+  ): KernelCall<'mergeQuad' | 'mergeCsr' | 'mergeBlock' | 'mergeDense'> {
     const { rows: M, cols: K, values, dtype } = this.weight;
     const { up = 0, downT = 0, rank = 0, scaling = 1 } = factors ?? {};
-    const args = { merged: values.length, values: values as Elements, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K } as const;
+    const from = into === 'values' ? (values as Elements) : 0;
+    const args = { merged: values.length, values: from, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K } as const;
     if (this.weight.format === 'quad')
       return new KernelCall('mergeQuad', Math.ceil(K / 4), { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
@@ -108,25 +112,38 @@ export class WeightCalls {
     return new KernelCall('sddmmDense', Math.ceil(M / 4), { dw: out, ...args, features: M });
   }
 
-  /** dUp += scaling H down'. Sparse formats only. */
-  upGradient(dUp: Floats, h: Floats, downT: Floats, rank: number, scaling: number): KernelCall<'upGradQuad' | 'upGradCsr' | 'upGradBlock'> {
+  /** An array in the order of the values; what pads the last panel of a dense weight is 0. */
+  likeValues(values: Floats): Floats {
+    const { format, rows, cols } = this.weight;
+    if (format !== 'dense') return values;
+    return values.map((v, n) => (Math.floor(n / (4 * cols)) * 4 + (n % 4) < rows ? v : 0));
+  }
+
+  /** dUp += scaling H down'. */
+  upGradient(
+    dUp: Floats,
+    h: Floats,
+    downT: Floats,
+    rank: number,
+    scaling: number,
+  ): KernelCall<'upGradQuad' | 'upGradCsr' | 'upGradBlock' | 'upGradDense'> {
     const args = { dUp, h, downT, rank, scaling, M: this.weight.rows, K: this.weight.cols };
     if (this.weight.format === 'quad')
       return new KernelCall('upGradQuad', rank / 4, { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('upGradCsr', rank / 4, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block') return new KernelCall('upGradBlock', rank / 4, { ...args, ...structureOf(this.weight) });
-    throw new TypeError('upGradient: expected a sparse weight, got a dense one.');
+    return new KernelCall('upGradDense', Math.ceil(this.weight.rows / 4), args);
   }
 
-  /** dDownT += scaling H' up. Sparse formats only. */
+  /** dDownT += scaling H' up. */
   downGradient(
     dDownT: Floats,
     h: Floats,
     up: Floats,
     rank: number,
     scaling: number,
-  ): KernelCall<'downGradQuad' | 'downGradCsr' | 'downGradBlock'> {
+  ): KernelCall<'downGradQuad' | 'downGradCsr' | 'downGradBlock' | 'downGradDense'> {
     const { rows: M, cols: K } = this.weight;
     const args = { dDownT, h, up, rank, scaling, M, K };
     if (this.weight.format === 'quad')
@@ -134,6 +151,6 @@ export class WeightCalls {
     if (this.weight.format === 'csr')
       return new KernelCall('downGradCsr', rank / 4, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block') return new KernelCall('downGradBlock', rank / 4, { ...args, ...structureOf(this.weight) });
-    throw new TypeError('downGradient: expected a sparse weight, got a dense one.');
+    return new KernelCall('downGradDense', K, args);
   }
 }

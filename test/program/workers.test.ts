@@ -1,3 +1,4 @@
+import { ADAPTER_METHODS } from '../../src/adapters/methods.ts';
 import { describe, expect, test } from 'vitest';
 import { createMemory, instantiateKernels } from '../../src/kernels/load.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
@@ -52,9 +53,8 @@ function step(training: Training, flavour: Flavour, workers: readonly number[]):
 
 eachFlavour((flavour) => {
   describe.each([
-    { name: 'lors', training: tinyAdapters(model, 'lors', 'lors') },
-    { name: 'lors, exact', training: tinyAdapters(model, 'lors', 'exact') },
-    { name: 'lora', training: tinyAdapters(model, 'lora', 'lors') },
+    ...ADAPTER_METHODS.map((method) => ({ name: method, training: tinyAdapters(model, method) })),
+    { name: 'hira, merged weights kept', training: tinyAdapters(model, 'hira', 'exact', 'keep') },
     { name: 'full', training: { method: 'full' } as const },
   ])('$name', ({ training }) => {
     const alone = step(training, flavour, [0]);

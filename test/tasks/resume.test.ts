@@ -34,6 +34,9 @@ const METHODS = [
   ['lors', { method: 'lors', prune: 'wanda' }],
   ['exact', { method: 'lors', gradient: 'exact', prune: 'magnitude' }],
   ['lora', { method: 'lora', prune: 'magnitude', rslora: true }],
+  ['sqft, merged weights kept', { method: 'sqft', merge: 'keep', prune: 'magnitude' }],
+  ['spp', { method: 'spp', prune: 'magnitude', rank: 4 }],
+  ['hira', { method: 'hira', prune: 'magnitude' }],
   ['full', { method: 'full', prune: 'magnitude', weightDecay: 0.1 }],
 ] as const;
 

@@ -1,5 +1,6 @@
 /** Speed-up against density: a panel an op, a curve a family of patterns. */
 import { dot, line, plot, ruleY, text } from '@observablehq/plot';
+import { isUnsure } from '../noise.ts';
 import { breakEven, curves, families, family, grouped, peerReferences } from '../report/curves.ts';
 import { breakEvens, describeBreakEven, task, where } from '../report/findings.ts';
 import { duration, number, percent, times } from '../report/format.ts';
@@ -46,9 +47,9 @@ function draw(
   const marked = rows.map((row) => ({
     x: row.density,
     y: row.overDense!,
-    noisy: row.noisy,
+    noisy: isUnsure(row),
     colour: look(names.indexOf(family(row.pattern))).colour,
-    title: `${row.pattern}, ${percent(row.density)} kept${row.noisy ? ' (noisy)' : ''}\n${times(row.overDense)} dense, ${duration(row.seconds.median)}\n${where(row)}`,
+    title: `${row.pattern}, ${percent(row.density)} kept${isUnsure(row) ? ' (noisy)' : ''}\n${times(row.overDense)} dense, ${duration(row.seconds.median)}\n${where(row)}`,
   }));
   const ofFamily = found.map(({ family: name, points }) => ({
     look: look(names.indexOf(name)),

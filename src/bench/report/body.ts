@@ -1,4 +1,5 @@
 /** The report as HTML without its plots: what a reader without scripts has, and where the page draws. */
+import { isUnsure } from '../noise.ts';
 import { families } from './curves.ts';
 import { describeQuality } from './quality.ts';
 import { breakEvens, describeBreakEven, findings, summary, task } from './findings.ts';
@@ -139,9 +140,9 @@ function speedUpFigure(rows: readonly BenchRow[]): Html | undefined {
   return figure(
     'speed-up',
     'Speed-up against density',
-    html`Small dots are rows (hollow: noisy), large ones the median of the selected settings. Above the line at 1× sparse is faster than our
-    dense kernel; a diamond on it marks the break-even density of the median, interpolated. The grey diagonal is time in proportion to the
-    kept weights. Dashed lines are the dense kernels of peers.`,
+    html`Small dots are rows (hollow: the rounds disagree about the speed-up), large ones the median of the selected settings. Above the
+    line at 1× sparse is faster than our dense kernel; a diamond on it marks the break-even density of the median, interpolated. The grey
+    diagonal is time in proportion to the kept weights. Dashed lines are the dense kernels of peers.`,
   );
 }
 
@@ -149,9 +150,9 @@ function rooflineFigure({ rows }: BenchReport): Html {
   return figure(
     'roofline',
     'Roofline',
-    html`Each dot is one of the ${counted(rows.length, 'row')} (hollow: noisy): operations on kept weights a byte moved, and how fast they
-    ran. The lines are what this machine reached in the same run: memory read, to the left, and multiply-adds, above. A kernel near a line
-    cannot become faster without moving fewer bytes or computing less.`,
+    html`Each dot is one of the ${counted(rows.length, 'row')} (hollow: its times spread widely): operations on kept weights a byte moved,
+    and how fast they ran. The lines are what this machine reached in the same run: memory read, to the left, and multiply-adds, above. A
+    kernel near a line cannot become faster without moving fewer bytes or computing less.`,
   );
 }
 
@@ -194,7 +195,7 @@ function rowTable(rows: readonly BenchRow[]): Html {
           </tr>
         </thead>
         <tbody>
-          ${rows.map((row) => html`<tr${row.noisy ? html` class="noisy"` : undefined}>${all.map((column) => html`<td>${column.text(row)}</td>`)}</tr>`)}
+          ${rows.map((row) => html`<tr${isUnsure(row) ? html` class="noisy"` : undefined}>${all.map((column) => html`<td>${column.text(row)}</td>`)}</tr>`)}
         </tbody>
       </table>
     </div>

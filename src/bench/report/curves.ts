@@ -1,4 +1,5 @@
 /** Speed-up against density: patterns as curves, and where a curve crosses the speed of dense. */
+import { isUnsure } from '../noise.ts';
 import { median } from './format.ts';
 import type { BenchRow } from '../types.ts';
 
@@ -58,13 +59,13 @@ export interface Curve {
   readonly points: readonly CurvePoint[];
 }
 
-/** The rows that have a speed-up over dense; the noisy ones only where there are no others. */
+/** The rows that have a speed-up over dense; those whose rounds disagree about it only where there are no others. */
 export function comparable(rows: readonly BenchRow[]): BenchRow[] {
   const all = rows.filter(
     ({ overDense, pattern, density }) => pattern !== 'dense' && density > 0 && overDense !== undefined && overDense > 0,
   );
-  const quiet = all.filter(({ noisy }) => !noisy);
-  return quiet.length > 0 ? quiet : all;
+  const sure = all.filter((row) => !isUnsure(row));
+  return sure.length > 0 ? sure : all;
 }
 
 /** One curve a family over all settings of the rows, which should be of one op. */

@@ -2,6 +2,7 @@
 import { breakEven, comparable, curves, family, grouped, setting } from './curves.ts';
 import { qualityName } from './quality.ts';
 import { counted, duration, listed, median, number, percent, times } from './format.ts';
+import { isUnsure } from '../noise.ts';
 import type { BenchReport, BenchRow } from '../types.ts';
 
 /** What an op is called in a sentence. */
@@ -112,13 +113,15 @@ function breakEvenSentence(rows: readonly BenchRow[]): string {
 }
 
 function noise(rows: readonly BenchRow[]): string {
-  const noisy = rows.filter((row) => row.noisy);
-  if (noisy.length === 0) return 'No row is noisy: the rounds of each agree.';
+  const wide = rows.filter((row) => row.noisy).length;
+  const times = wide === 0 ? '' : ` The times of ${counted(wide, 'row')} spread by more than a tenth.`;
+  const noisy = rows.filter(isUnsure);
+  if (noisy.length === 0) return `No row is noisy: the rounds of each agree about its speed-up.${times}`;
   const patterns = [...new Set(noisy.map(({ op, pattern }) => `${op} ${pattern}`))];
   const named = patterns.length <= 6 ? ` (${listed(patterns)})` : '';
   const left =
     noisy.length === rows.length ? 'so all figures here are to be taken with care' : 'hollow in the plots and left out of these sentences';
-  return `${noisy.length} of ${counted(rows.length, 'row')} ${noisy.length === 1 ? 'is' : 'are'} noisy${named}: the rounds disagree widely, ${left}.`;
+  return `${noisy.length} of ${counted(rows.length, 'row')} ${noisy.length === 1 ? 'is' : 'are'} noisy${named}: the rounds disagree about the speed-up, ${left}.${times}`;
 }
 
 function qualityFinding({ densePerplexity, rows, iters }: NonNullable<BenchReport['quality']>): string {

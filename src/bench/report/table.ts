@@ -1,6 +1,7 @@
 /** The table of all rows as data: columns, order, selection, and what is copied. */
 import { bytes, duration, number, percent, times } from './format.ts';
 import { unique } from './curves.ts';
+import { isUnsure } from '../noise.ts';
 import type { BenchRow } from '../types.ts';
 
 type Value = string | number | undefined;
@@ -37,16 +38,20 @@ export function columns(rows: readonly BenchRow[]): Column[] {
     figure('low', 'low end of the rounds, in seconds', (r) => r.seconds.low, duration),
     figure('high', 'high end of the rounds, in seconds', (r) => r.seconds.high, duration),
     figure('rounds', 'how often it was timed', (r) => r.seconds.rounds, String),
-    word('noise', 'noisy where the rounds disagree widely', (r) => (r.noisy ? 'noisy' : '')),
     figure('GFLOP/s', 'on kept weights', (r) => r.gflops, number),
     figure('dense GFLOP/s', 'what a dense kernel would need for the same time', (r) => r.denseGflops, number),
     figure('GB/s', 'bytes moved at least / time', (r) => r.gbs, number),
     figure('FLOP/byte', 'arithmetic intensity', (r) => r.intensity, number),
     figure('of peak', 'share of the measured peak of the machine', (r) => r.ofPeak, percent),
-    figure('over dense', 'time of our dense / time', (r) => r.overDense, times),
+    figure('over dense', 'time of our dense / time, the median of the ratios of each round', (r) => r.overDense, times),
+    word('noise', 'what the rounds disagree about by more than a tenth: time, speed-up or both', noiseOf),
     ...peers.map((peer) => figure(`over ${peer}`, `time of ${peer}'s dense / time`, (r) => r.overPeers?.[peer], times)),
     figure('weight', 'bytes of the packed weight', (r) => r.weightBytes, bytes),
   ];
+}
+
+function noiseOf(row: BenchRow): string {
+  return [...(row.noisy ? ['time'] : []), ...(isUnsure(row) ? ['speed-up'] : [])].join(', ');
 }
 
 function word(name: string, about: string, value: (row: BenchRow) => string): Column {

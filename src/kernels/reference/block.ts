@@ -78,7 +78,7 @@ export function spmmTBlock(
 
 export function mergeBlock(
   merged: Float64Array,
-  values: Packed,
+  values: Packed | null,
   dtype: number,
   up: Maybe,
   downT: Maybe,

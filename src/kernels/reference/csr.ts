@@ -54,7 +54,7 @@ export function spmmTCsr(
 
 export function mergeCsr(
   merged: Float64Array,
-  values: Packed,
+  values: Packed | null,
   dtype: number,
   up: Maybe,
   downT: Maybe,

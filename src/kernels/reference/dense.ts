@@ -43,7 +43,7 @@ export function gemmT(
 /** Padding rows of the last panel take no update. */
 export function mergeDense(
   merged: Float64Array,
-  values: Packed,
+  values: Packed | null,
   dtype: number,
   up: Maybe,
   downT: Maybe,
@@ -80,6 +80,40 @@ export function sddmmDense(
       const at = paneled(i, j, K);
       dw[at] = i < M ? (init ? init[at]! : 0) + sum(tiles, (t) => dotFeature(dy, feature(t, i, features), x, feature(t, j, K))) : 0;
     }
+  }
+}
+
+/** dUp += s H down', for panels. */
+export function upGradDense(
+  dUp: Float64Array,
+  h: Float64Array,
+  downT: Float64Array,
+  rank: number,
+  scaling: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let i = begin * 4; i < Math.min(end * 4, M); i++) {
+    for (let k = 0; k < rank; k++) dUp[i * rank + k]! += scaling * sum(K, (j) => h[paneled(i, j, K)]! * downT[j * rank + k]!);
+  }
+}
+
+/** dDownT += s H' up, for inputs. */
+export function downGradDense(
+  dDownT: Float64Array,
+  h: Float64Array,
+  up: Float64Array,
+  rank: number,
+  scaling: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let j = begin; j < end; j++) {
+    for (let k = 0; k < rank; k++) dDownT[j * rank + k]! += scaling * sum(M, (i) => h[paneled(i, j, K)]! * up[i * rank + k]!);
   }
 }
 

@@ -36,8 +36,9 @@ export function paneled(i: number, j: number, K: number): number {
   return (Math.floor(i / 4) * K + j) * 4 + (i % 4);
 }
 
-/** The value of element i of packed weights. */
-export function weightAt(values: Packed, i: number, dtype: number): number {
+/** The value of element i of packed weights; 0 where there are none. */
+export function weightAt(values: Packed | null, i: number, dtype: number): number {
+  if (!values) return 0;
   if (dtype === DTYPE_CODE.F32) return values[i]!;
   return dtype === DTYPE_CODE.BF16 ? fromBf16(values[i]!) : fromF16(values[i]!);
 }

@@ -61,7 +61,7 @@ export function spmmTQuad(
 
 export function mergeQuad(
   merged: Float64Array,
-  values: Packed,
+  values: Packed | null,
   dtype: number,
   up: Maybe,
   downT: Maybe,

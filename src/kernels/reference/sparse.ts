@@ -71,7 +71,7 @@ export function spmmT(
 /** merged[i, j] = W[i, j] + s sum_k up[i, k] downT[j, k] on the pattern. */
 export function merge(
   merged: Float64Array,
-  values: Packed,
+  values: Packed | null,
   dtype: number,
   up: Maybe,
   downT: Maybe,

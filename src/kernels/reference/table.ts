@@ -11,6 +11,7 @@ import * as dense from './dense.ts';
 import { rmsNorm, rmsNormBackward, rmsNormGainGrad, rope, ropeAngles, swiglu, swigluBackward } from './layers.ts';
 import * as limits from './limits.ts';
 import * as lowRank from './lowRank.ts';
+import * as modulate from './modulate.ts';
 import * as oneToken from './oneToken.ts';
 import * as optimizer from './optimizer.ts';
 import * as quad from './quad.ts';
@@ -27,6 +28,7 @@ export const REFERENCE = {
   ...block,
   ...dense,
   ...lowRank,
+  ...modulate,
   rmsNorm,
   rmsNormBackward,
   rmsNormGainGrad,
