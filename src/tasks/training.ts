@@ -118,7 +118,8 @@ export function identityOf(settings: Readonly<Record<string, unknown>>, train: r
   // Only a schedule that does not know its end can be given another one.
   const free = settings['lrSchedule'] === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const bound = Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined);
-  return { ...Object.fromEntries(bound), ...others, data: dataFingerprint(train) };
+  // The data come first: where they choose the masks, it is they that differ.
+  return { ...Object.fromEntries(bound), data: dataFingerprint(train), ...others };
 }
 
 /** Throws FormatError naming the first thing in which a run is not the one that it goes on from. */
