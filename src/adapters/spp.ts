@@ -4,6 +4,8 @@
  *
  *   G = (dY X') * W on the pattern,  dq_i = s sum_j G_ij P_kj,  dP_kj = s sum_i q_i G_ij over the rows i that k serves
  *
+ * Its repositories add the update as a product of its own beside W x; merged first, it is one product less.
+ *
  * R(P) * q is a product of rank r: q spread to [out, r], each row at its own rank, times P. So SPP is HiRA with this `up`,
  * and has its kernels for every format: r multiply-adds a kept weight where one would do, beside the hundreds of the
  * products with the tokens.
