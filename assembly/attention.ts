@@ -8,10 +8,12 @@
 //   first, last   u32 a query: the slots of the first and the last key it may see, so that documents do not mix
 //   stats         [tiles][heads][2][16]: the running maximum and 1 / sum of exponentials, saved for the backward pass
 //   delta         [tiles][heads][16]
-//   scratch       [3][16][16] f32 of each worker's own
+//   scratch       [3][16][16] f32 of each worker's own, and the table of exp's constants
 import { FEATURE_SHIFT, TILE, madd, splatAt } from './lanes';
-import { exp } from './math';
+import { expBy, expTable } from './math';
 
+/** Where the table stands in the scratch. */
+const TABLE: usize = 3072;
 /** A score lower than any, yet finite: a difference of two of them is a number. */
 const LOWEST: f32 = -1e30;
 /** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */
@@ -122,6 +124,8 @@ export function attention(
   o: usize, stats: usize, q: usize, k: usize, v: usize, first: usize, last: usize,
   heads: usize, kvHeads: usize, D: usize, scaling: f32, scratch: usize, begin: usize, end: usize,
 ): void {
+  const table = scratch + TABLE;
+  expTable(table);
   const group = heads / kvHeads, zero = f32x4.splat(0);
   for (let unit = begin; unit < end; unit++) {
     const t = unit / heads, kvHead = unit % heads / group;
@@ -142,12 +146,12 @@ export function attention(
         for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) m = f32x4.pmax(m, v128.load(p));
         let sum = v128.load(st + lane, 64);
         if (v128.any_true(f32x4.ne(old, m))) {
-          const shrink = exp(f32x4.sub(old, m));
+          const shrink = expBy(table, f32x4.sub(old, m));
           sum = f32x4.mul(sum, shrink);
           for (let p = out + lane, last = p + (D << FEATURE_SHIFT); p < last; p += 64) v128.store(p, f32x4.mul(v128.load(p), shrink));
         }
         for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) {
-          const e = exp(f32x4.sub(v128.load(p), m));
+          const e = expBy(table, f32x4.sub(v128.load(p), m));
           v128.store(p, e);
           sum = f32x4.add(sum, e);
         }
@@ -188,6 +192,8 @@ export function attentionBackward(
   dq: usize, dk: usize, dv: usize, delta: usize, dO: usize, o: usize, stats: usize, q: usize, k: usize, v: usize,
   first: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, tiles: usize, scratch: usize, begin: usize, end: usize,
 ): void {
+  const table = scratch + TABLE;
+  expTable(table);
   const group = heads / kvHeads, dS = scratch + 1024, turned = scratch + 2048, vs = f32x4.splat(scaling), bytes = D << FEATURE_SHIFT;
   for (let head = begin; head < end; head++) {
     for (let t: usize = 0; t < tiles; t++) {
@@ -213,7 +219,7 @@ export function attentionBackward(
           const m = splatAt(stats + (query << 7) + (j << 2)), inverse = splatAt(stats + (query << 7) + (j << 2) + 64);
           const mean = splatAt(delta + (query << FEATURE_SHIFT) + (j << 2));
           for (let p = scratch + (j << FEATURE_SHIFT), stop = p + 64; p < stop; p += 16) {
-            const e = f32x4.mul(exp(f32x4.sub(v128.load(p), m)), inverse);
+            const e = f32x4.mul(expBy(table, f32x4.sub(v128.load(p), m)), inverse);
             v128.store(p, e);
             v128.store(p, f32x4.mul(f32x4.mul(e, vs), f32x4.sub(v128.load(p, 1024), mean)), 1024);
           }

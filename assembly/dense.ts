@@ -5,17 +5,18 @@
 // One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
-import { FEATURE_SHIFT, WIDE_LANES, madd, splatAt, start } from './lanes';
+import { backwardSix, forwardSix } from './denseSix';
+import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lanes';
 
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
 const INPUTS: usize = 640;
 /** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
 const PANELS: usize = 128;
 /**
- * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 640 KiB at
+ * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 300 KiB at
  * most, stay in the second-level cache.
  */
-const TURN: usize = 64;
+const TURN: usize = 30;
 
 /** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
 export function gemm(
@@ -29,9 +30,21 @@ export function gemm(
     const k = K * run / runs, n = K * (run + 1) / runs - k;
     for (let m: usize = 0; m < M; m += TURN << 2) {
       const rows = min(M, m + (TURN << 2));
+      fetch(w + (((m >> 2) * K + k) << 4), K << 4, n << 4, (rows - m + 3) >> 2);
       for (let t = begin; t < end; t++) {
         const xt = x + ((t * K + k) << FEATURE_SHIFT);
-        for (let r = m; r < rows; r += 4) {
+        let r = m;
+        if (SIX_ROWS) {
+          // Twelve rows of three panels a turn: six of one and a half each.
+          for (; r + 12 <= rows; r += 12) {
+            const p = w + (((r >> 2) * K + k) << 4), q = p + (K << 4), o = y + t * stride + (r << FEATURE_SHIFT);
+            for (let half: usize = 0; half < 64; half += 32) {
+              forwardSix(o + half, o + half + 256, xt + half, p, q, n);
+              forwardSix(o + half + 512, o + half + 384, xt + half, q + (K << 4), q + 8, n);
+            }
+          }
+        }
+        for (; r < rows; r += 4) {
           const p = w + (((r >> 2) * K + k) << 4), o = y + t * stride + (r << FEATURE_SHIFT);
           if (WIDE_LANES && r + 4 <= M) {
             forwardTile(o, xt, p, n);
@@ -42,6 +55,16 @@ export function gemm(
         }
       }
     }
+  }
+}
+
+/**
+ * Reads one byte of each cache line of some panels' `bytes`, in the order of memory, so that the weights of a turn come from there as
+ * fast as they can be had; the tiles' walk over them, panel by panel, would wait for each.
+ */
+function fetch(w: usize, stride: usize, bytes: usize, panels: usize): void {
+  for (let p: usize = 0; p < panels; p++, w += stride) {
+    for (let i: usize = 0; i < bytes; i += 64) load<u8>(w + i);
   }
 }
 
@@ -159,10 +182,18 @@ export function gemmT(
   for (let p: usize = 0; p < panels; p += PANELS) {
     const rows = min(M - (p << 2), PANELS << 2);
     for (let from: usize = 0; from < K; from += TURN << 2) {
+      fetch(w + ((p * K + from) << 4), K << 4, min(K - from, TURN << 2) << 4, (rows + 3) >> 2);
       for (let t = begin; t < end; t++) {
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
         for (let k = from, to = min(K, from + (TURN << 2)); k < to; k += 4) {
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
+          // Eight are two fours, not six and two.
+          if (SIX_ROWS && k + 6 <= to && k + 8 != to) {
+            backwardSix(o, d, wk, K << 4, rows);
+            backwardSix(o + 32, d + 32, wk, K << 4, rows);
+            k += 2;
+            continue;
+          }
           if (k + 4 <= K) {
             if (WIDE_LANES && rows % 4 == 0) {
               backwardTile(o, d, wk, K << 4, rows);

@@ -24,6 +24,9 @@ export const SCATTER_TO_TWO_TILES: bool = !ASC_FEATURE_RELAXED_SIMD;
  */
 export const LOADS_FIRST: bool = isDefined(WIDE);
 
+/** Whether a dense tile has six rows: where a multiply-add is one instruction, its sums and operands fit the registers. */
+export const SIX_ROWS: bool = ASC_FEATURE_RELAXED_SIMD;
+
 /** Whether V8 pairs vectors to wider ones: half as many registers hold the same sums, so that twice as many fit. */
 export const WIDE_LANES: bool = isDefined(WIDE);
 

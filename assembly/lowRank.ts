@@ -5,7 +5,7 @@
 //   factorGrad  dFactor += s dY Z'            the reordered gradient of LoRS: tokens x N x r, never tokens x N x K
 //
 // LoRS, arXiv 2501.08582, section 3: dUp = s dY' (X down'), dDown = s (dY up)' X, both without the mask.
-import { FEATURE_SHIFT, madd, splatAt, sums4 } from './lanes';
+import { FEATURE_SHIFT, SIX_ROWS, madd, splatAt, sums4 } from './lanes';
 
 /** Z = s factor' X, for tiles [begin, end). z: [tiles][r][16]; x: [tiles][N][16]. */
 export function project(z: usize, x: usize, factor: usize, N: usize, rank: usize, scaling: f32, begin: usize, end: usize): void {
@@ -71,9 +71,59 @@ export function factorGrad(
   dFactor: usize, dy: usize, z: usize, N: usize, rank: usize, scaling: f32, tiles: usize, begin: usize, end: usize,
 ): void {
   let i = begin;
+  if (SIX_ROWS) {
+    for (; i + 6 <= end; i += 6) gradSix(dFactor, dy, z, N, rank, scaling, tiles, i);
+  }
   for (; i + 2 <= end; i += 2) gradRows(dFactor, dy, z, N, rank, scaling, tiles, i, i + 1);
   // The last of an odd number is done twice over and written once.
   if (i < end) gradRows(dFactor, dy, z, N, rank, scaling, tiles, i, i);
+}
+
+/**
+ * Six rows from i on, two ranks at a time: twelve sums (denseSix.ts has the reason), each in the order of gradRows. Z is read once for
+ * six rows instead of two.
+ */
+function gradSix(dFactor: usize, dy: usize, z: usize, N: usize, rank: usize, scaling: f32, tiles: usize, i: usize): void {
+  const zero = f32x4.splat(0);
+  for (let k: usize = 0; k < rank; k += 2) {
+    let a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero, d0 = zero, d1 = zero, e0 = zero, e1 = zero, f0 = zero, f1 = zero;
+    let p = dy + (i << FEATURE_SHIFT), q = z + (k << FEATURE_SHIFT);
+    for (let t: usize = 0; t < tiles; t++, p += N << FEATURE_SHIFT, q += rank << FEATURE_SHIFT) {
+      for (let lane: usize = 0; lane < 64; lane += 16) {
+        const s0 = v128.load(q + lane), s1 = v128.load(q + lane, 64);
+        let y = v128.load(p + lane);
+        a0 = madd(y, s0, a0);
+        a1 = madd(y, s1, a1);
+        y = v128.load(p + lane, 64);
+        b0 = madd(y, s0, b0);
+        b1 = madd(y, s1, b1);
+        y = v128.load(p + lane, 128);
+        c0 = madd(y, s0, c0);
+        c1 = madd(y, s1, c1);
+        y = v128.load(p + lane, 192);
+        d0 = madd(y, s0, d0);
+        d1 = madd(y, s1, d1);
+        y = v128.load(p + lane, 256);
+        e0 = madd(y, s0, e0);
+        e1 = madd(y, s1, e1);
+        y = v128.load(p + lane, 320);
+        f0 = madd(y, s0, f0);
+        f1 = madd(y, s1, f1);
+      }
+    }
+    const o = dFactor + ((i * rank + k) << 2), row = rank << 2;
+    addPairs(o, row, scaling, sums4(a0, a1, b0, b1));
+    addPairs(o + (row << 1), row, scaling, sums4(c0, c1, d0, d1));
+    addPairs(o + (row << 2), row, scaling, sums4(e0, e1, f0, f1));
+  }
+}
+
+/** Adds scaling times two sums to each of two rows. */
+@inline
+function addPairs(o: usize, row: usize, scaling: f32, sums: v128): void {
+  const old = v128.load_lane<u64>(o + row, v128.load64_zero(o), 1), v = madd(f32x4.splat(scaling), sums, old);
+  v128.store_lane<u64>(o, v, 0);
+  v128.store_lane<u64>(o + row, v, 1);
 }
 
 /** Rows i and j, four ranks at a time: eight sums, each in the order of the tokens. */

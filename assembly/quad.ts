@@ -2,7 +2,7 @@
 //
 //   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
 //
-// Inputs come in groups of four, outputs in blocks of 512 rows. In a block and group the rows are listed by pattern
+// Inputs come in groups of four, outputs in blocks of 384 rows. In a block and group the rows are listed by pattern
 // (which of the four inputs they keep, a 4-bit mask), so that a listed row's inputs sit in registers for a whole bucket
 // and the loop has no data-dependent shuffle. The same lists serve both directions: no transposed copy. The idea is
 // Sparse Register Tiling (Wilkinson et al., SC'23).
@@ -17,14 +17,23 @@
 // Work splits by tiles (spmm, spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output sums it alone.
 import { FEATURE_SHIFT, LOADS_FIRST, madd, splatAt, start } from './lanes';
 
-/** Rows of a block, as a shift (at most 12: a base has four bits): the block's 32 KiB of one tile of y stay in the first-level cache. */
-export const BLOCK_SHIFT: usize = 9;
+/**
+ * Rows of a block (at most 4096: a base has four bits): 24 KiB of one tile of y stay in a first-level cache of 32 KiB, beside the
+ * weights that pass through it.
+ */
+export const BLOCK_ROWS: usize = 384;
 /** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
 const CHUNK: usize = 64;
 
 @inline
 export function ceilShift(n: usize, shift: usize): usize {
   return (n + (<usize>1 << shift) - 1) >> shift;
+}
+
+/** Blocks of so many rows. */
+@inline
+export function blocksOf(M: usize): usize {
+  return (M + BLOCK_ROWS - 1) / BLOCK_ROWS;
 }
 
 /** Bytes of a bucket's head and count. */
@@ -74,12 +83,16 @@ function multiply(
   transposed: bool, out: usize, init: usize, features: usize, rows: usize, inputs: usize, w: usize, starts: usize, index: usize,
   M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), bytes = features << FEATURE_SHIFT;
-  for (let t = begin; t < end; t++) start(out + t * bytes, init ? init + t * bytes : 0, bytes);
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  const groups = ceilShift(K, 2);
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
+      // Whoever is first to add to a part of the output starts it: it is still in the first-level cache then.
+      const first = transposed ? chunk << 2 : b * BLOCK_ROWS, most = transposed ? CHUNK << 2 : BLOCK_ROWS;
+      const starting = transposed ? b == 0 : chunk == 0, bytes = min(most, features - first) << FEATURE_SHIFT;
       for (let t = begin; t < end; t++) {
-        const block = rows + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
+        const at = (t * features + first) << FEATURE_SHIFT;
+        if (starting) start(out + at, init ? init + at : 0, bytes);
+        const block = rows + ((t * M + b * BLOCK_ROWS) << FEATURE_SHIFT);
         for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
           const quad = inputs + ((t * K + (g << 2)) << FEATURE_SHIFT), s = starts + ((b * groups + g) << 3);
           if (transposed) backwardGroup(block, quad, w, s, index);

@@ -2,8 +2,8 @@
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
-import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
-import { FEATURE_SHIFT, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
+import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { F32, FEATURE_SHIFT, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /**
  * merged = (W + s up downT') on the pattern, for groups [begin, end); rank 0 only unpacks W to f32, and with no values W is 0. Sixteen ranks are
@@ -14,16 +14,18 @@ export function mergeQuad(
   starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2;
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-    const upBlock = up + (b << BLOCK_SHIFT) * row;
+  for (let b: usize = 0; b < blocksOf(M); b++) {
+    const upBlock = up + b * BLOCK_ROWS * row;
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row;
-      unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
+      // F32 is added to where it stands, by the first ranks; the others add to what these have written.
+      let from: usize = dtype == F32 && row > 0 ? values - merged : 0;
+      if (from == 0) unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
       let k: usize = 0;
-      for (; k + 64 <= row; k += 64) sample16(merged, upBlock + k, d + k, row, scaling, s, index);
-      if (row - k == 48) sample12(merged, upBlock + k, d + k, row, scaling, s, index);
-      else if (row - k == 32) sample8(merged, upBlock + k, d + k, row, scaling, s, index);
-      else if (row - k == 16) sample4(merged, upBlock + k, d + k, row, scaling, s, index);
+      for (; k + 64 <= row; k += 64, from = 0) sample16(merged, from, upBlock + k, d + k, row, scaling, s, index);
+      if (row - k == 48) sample12(merged, from, upBlock + k, d + k, row, scaling, s, index);
+      else if (row - k == 32) sample8(merged, from, upBlock + k, d + k, row, scaling, s, index);
+      else if (row - k == 16) sample4(merged, from, upBlock + k, d + k, row, scaling, s, index);
     }
   }
 }
@@ -47,12 +49,12 @@ export function sddmmQuad(
 ): void {
   const groups = ceilShift(K, 2);
   if (begin >= end) return;
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     const first = starts + ((b * groups + begin) << 3), after = starts + ((b * groups + end) << 3);
     const at = <usize>load<u32>(first, 4) << 2;
     start(h + at, init ? init + at : 0, (<usize>load<u32>(after, 4) << 2) - at);
     for (let t: usize = 0; t < tiles; t++) {
-      const db = dy + ((t * M + (b << BLOCK_SHIFT)) << FEATURE_SHIFT);
+      const db = dy + ((t * M + b * BLOCK_ROWS) << FEATURE_SHIFT);
       for (let g = begin; g < end; g++) {
         sampleTile(h, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), starts + ((b * groups + g) << 3), index);
       }
@@ -61,31 +63,32 @@ export function sddmmQuad(
 }
 
 function sampleTile(h: usize, dy: usize, x: usize, s: usize, index: usize): void {
-  sampleGroup(4, h, dy, x, 64, 1, s, index);
+  sampleGroup(4, h, 0, dy, x, 64, 1, s, index);
 }
 
-function sample16(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
-  sampleGroup(4, h, up, downT, row, scaling, s, index);
+function sample16(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(4, h, from, up, downT, row, scaling, s, index);
 }
 
-function sample12(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
-  sampleGroup(3, h, up, downT, row, scaling, s, index);
+function sample12(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(3, h, from, up, downT, row, scaling, s, index);
 }
 
-function sample8(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
-  sampleGroup(2, h, up, downT, row, scaling, s, index);
+function sample8(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(2, h, from, up, downT, row, scaling, s, index);
 }
 
-function sample4(h: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
-  sampleGroup(1, h, up, downT, row, scaling, s, index);
+function sample4(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
+  sampleGroup(1, h, from, up, downT, row, scaling, s, index);
 }
 
 /**
- * H[i, j] += scaling (p[i] . x[j]) for a group's values, over n vectors (1 to 4, known when compiled) of each; rows of p
- * and of x are `stride` bytes apart. Horizontal sums are made four at a time, so rows go by fours, twos or one.
+ * H[i, j] = old + scaling (p[i] . x[j]) for a group's values, over n vectors (1 to 4, known when compiled) of each; the old ones
+ * stand `from` bytes after H, rows of p and of x `stride` bytes apart. Horizontal sums are made four at a time, so rows go by fours,
+ * twos or one.
  */
 @inline
-function sampleGroup(n: i32, h: usize, rows: usize, x: usize, stride: usize, scaling: f32, s: usize, index: usize): void {
+function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, stride: usize, scaling: f32, s: usize, index: usize): void {
   let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
   const stop = index + <usize>load<u32>(s, 8), vs = f32x4.splat(scaling);
   while (i < stop) {
@@ -100,11 +103,11 @@ function sampleGroup(n: i32, h: usize, rows: usize, x: usize, stride: usize, sca
       for (; i + 4 <= last; i += 4, v += 16) {
         const q = p + <usize>load<u8>(i) * stride, r = q + <usize>load<u8>(i, 1) * stride, t = r + <usize>load<u8>(i, 2) * stride;
         p = t + <usize>load<u8>(i, 3) * stride;
-        addTo(v, vs, sums4(dotWith(n, q, a0, a1, a2, a3), dotWith(n, r, a0, a1, a2, a3), dotWith(n, t, a0, a1, a2, a3), dotWith(n, p, a0, a1, a2, a3)));
+        addTo(v, from, vs, sums4(dotWith(n, q, a0, a1, a2, a3), dotWith(n, r, a0, a1, a2, a3), dotWith(n, t, a0, a1, a2, a3), dotWith(n, p, a0, a1, a2, a3)));
       }
       for (; i < last; i++, v += 4) {
         p += <usize>load<u8>(i) * stride;
-        store<f32>(v, load<f32>(v) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
+        store<f32>(v, load<f32>(v + from) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
       }
       continue;
     }
@@ -130,12 +133,12 @@ function sampleGroup(n: i32, h: usize, rows: usize, x: usize, stride: usize, sca
           d = v128.load(q, 48), e = v128.load(p, 48);
           qa = madd(d, a3, qa), qb = madd(d, b3, qb), pa = madd(e, a3, pa), pb = madd(e, b3, pb);
         }
-        addTo(v, vs, sums4(qa, qb, pa, pb));
+        addTo(v, from, vs, sums4(qa, qb, pa, pb));
       }
       if (i < last) {
         p += <usize>load<u8>(i) * stride;
-        store<f32>(v, load<f32>(v) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
-        store<f32>(v, load<f32>(v, 4) + scaling * sum(dotWith(n, p, b0, b1, b2, b3)), 4);
+        store<f32>(v, load<f32>(v + from) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
+        store<f32>(v, load<f32>(v + from, 4) + scaling * sum(dotWith(n, p, b0, b1, b2, b3)), 4);
         v += 8;
       }
       i = last;
@@ -147,16 +150,16 @@ function sampleGroup(n: i32, h: usize, rows: usize, x: usize, stride: usize, sca
       for (; i < last; i++, v += 12) {
         p += <usize>load<u8>(i) * stride;
         const sums = f32x4.mul(vs, rowSums(n, p, a, b, c, c));
-        store<f32>(v, load<f32>(v) + f32x4.extract_lane(sums, 0));
-        store<f32>(v, load<f32>(v, 4) + f32x4.extract_lane(sums, 1), 4);
-        store<f32>(v, load<f32>(v, 8) + f32x4.extract_lane(sums, 2), 8);
+        store<f32>(v, load<f32>(v + from) + f32x4.extract_lane(sums, 0));
+        store<f32>(v, load<f32>(v + from, 4) + f32x4.extract_lane(sums, 1), 4);
+        store<f32>(v, load<f32>(v + from, 8) + f32x4.extract_lane(sums, 2), 8);
       }
       continue;
     }
     const d = x + <usize>ctz(pattern) * stride;
     for (; i < last; i++, v += 16) {
       p += <usize>load<u8>(i) * stride;
-      addTo(v, vs, rowSums(n, p, a, b, c, d));
+      addTo(v, from, vs, rowSums(n, p, a, b, c, d));
     }
   }
 }
@@ -168,8 +171,8 @@ function at(n: i32, p: usize, k: i32): v128 {
 }
 
 @inline
-function addTo(v: usize, scaling: v128, sums: v128): void {
-  v128.store(v, f32x4.add(v128.load(v), f32x4.mul(scaling, sums)));
+function addTo(v: usize, from: usize, scaling: v128, sums: v128): void {
+  v128.store(v, f32x4.add(v128.load(v + from), f32x4.mul(scaling, sums)));
 }
 
 /** Lane by lane, the products of the n vectors at p with a0 to a3, added up. */
@@ -195,8 +198,8 @@ export function upGradQuad(
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2, vs = f32x4.splat(scaling);
   for (let q = begin; q < end; q++) {
-    for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
-      const out = dUp + (b << BLOCK_SHIFT) * row + (q << 4);
+    for (let b: usize = 0; b < blocksOf(M); b++) {
+      const out = dUp + b * BLOCK_ROWS * row + (q << 4);
       for (let g: usize = 0; g < groups; g++) {
         const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row + (q << 4);
         let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
@@ -223,14 +226,14 @@ export function downGradQuad(
   dDownT: usize, h: usize, up: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   const groups = ceilShift(K, 2), row = rank << 2, vs = f32x4.splat(scaling);
-  for (let b: usize = 0; b < ceilShift(M, BLOCK_SHIFT); b++) {
+  for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = dDownT + (g << 2) * row;
       let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
       const stop = index + <usize>load<u32>(s, 8);
       while (i < stop) {
         const pattern = patternAt(i), last = endAt(i);
-        let p = up + ((b << BLOCK_SHIFT) + baseAt(i)) * row;
+        let p = up + (b * BLOCK_ROWS + baseAt(i)) * row;
         for (i += HEAD; i < last; i++) {
           p += <usize>load<u8>(i) * row;
           for (let m = pattern; m; m &= m - 1, v += 4) {

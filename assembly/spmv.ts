@@ -3,8 +3,8 @@
 //
 //   spmv  y = W x      x [K], y [M] f32, features side by side; W as in quad.ts and csr.ts
 //
-// Work splits by who owns a row of y: blocks of 512 rows (quads), or rows (CSR).
-import { BLOCK_SHIFT, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
+// Work splits by who owns a row of y: blocks of 384 rows (quads), or rows (CSR).
+import { BLOCK_ROWS, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { BF16, F16, F32, madd, start, sum, sums4, weightAt, upper, weights4, widened } from './lanes';
 
@@ -14,8 +14,8 @@ export function spmvQuad(
 ): void {
   const groups = ceilShift(K, 2);
   for (let b = begin; b < end; b++) {
-    const at = b << (BLOCK_SHIFT + 2), o = y + at, s = starts + ((b * groups) << 3);
-    start(o, init ? init + at : 0, min(<usize>1 << BLOCK_SHIFT, M - (b << BLOCK_SHIFT)) << 2);
+    const at = b * BLOCK_ROWS << 2, o = y + at, s = starts + ((b * groups) << 3);
+    start(o, init ? init + at : 0, min(BLOCK_ROWS, M - b * BLOCK_ROWS) << 2);
     if (dtype == F32) blockF32(o, x, values, s, index, groups);
     else if (dtype == BF16) blockBF16(o, x, values, s, index, groups);
     else blockF16(o, x, values, s, index, groups);

@@ -1,20 +1,23 @@
-// SwiGLU (Shazeer, arXiv 2002.05202): y = silu(gate) up, silu(g) = g sigmoid(g). All are [tiles][F][16].
+// SwiGLU (Shazeer, arXiv 2002.05202): y = silu(gate) up, silu(g) = g sigmoid(g). All are [tiles][F][16]; scratch is the
+// worker's own.
 import { FEATURE_SHIFT } from './lanes';
-import { sigmoid } from './math';
+import { expTable, sigmoidBy } from './math';
 
 /** For tiles [begin, end). */
-export function swiglu(y: usize, gate: usize, up: usize, F: usize, begin: usize, end: usize): void {
+export function swiglu(y: usize, gate: usize, up: usize, F: usize, scratch: usize, begin: usize, end: usize): void {
+  expTable(scratch);
   for (let i = (begin * F) << FEATURE_SHIFT; i < (end * F) << FEATURE_SHIFT; i += 16) {
     const g = v128.load(gate + i);
-    v128.store(y + i, f32x4.mul(f32x4.mul(g, sigmoid(g)), v128.load(up + i)));
+    v128.store(y + i, f32x4.mul(f32x4.mul(g, sigmoidBy(scratch, g)), v128.load(up + i)));
   }
 }
 
 /** dGate = dy up silu'(gate), dUp = dy silu(gate), for tiles [begin, end). dGate and dUp may be gate and up. */
-export function swigluBackward(dGate: usize, dUp: usize, dy: usize, gate: usize, up: usize, F: usize, begin: usize, end: usize): void {
+export function swigluBackward(dGate: usize, dUp: usize, dy: usize, gate: usize, up: usize, F: usize, scratch: usize, begin: usize, end: usize): void {
+  expTable(scratch);
   const one = f32x4.splat(1);
   for (let i = (begin * F) << FEATURE_SHIFT; i < (end * F) << FEATURE_SHIFT; i += 16) {
-    const g = v128.load(gate + i), u = v128.load(up + i), d = v128.load(dy + i), s = sigmoid(g);
+    const g = v128.load(gate + i), u = v128.load(up + i), d = v128.load(dy + i), s = sigmoidBy(scratch, g);
     const slope = f32x4.mul(s, f32x4.add(one, f32x4.mul(g, f32x4.sub(one, s))));
     v128.store(dGate + i, f32x4.mul(f32x4.mul(d, u), slope));
     v128.store(dUp + i, f32x4.mul(d, f32x4.mul(g, s)));

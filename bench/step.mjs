@@ -4,8 +4,9 @@
 //                         [--flavour auto|plain|relaxed] [--threads 1] [--recompute none|block|auto] [--weights arena|memory|file]
 //                         [--memory BYTES] [--python python3] [--torch-mask float|bool] [--no-torch] [--json FILE]
 //
-// Where the python has torch, the same step runs there in eager PyTorch (bench/step.py), one thread each, the two in turn.
-// Compare the ratio: machines are shared, and both suffer alike. PyTorch computes in f32 whatever --dtype says.
+// Where the python has torch, the same step runs there in eager PyTorch (bench/step.py), one thread each, the two in turn. On Debian
+// that is python3-torch and libopenblas0-pthread; a torch on the reference BLAS is refused. Compare the ratio: machines are shared,
+// and both suffer alike. PyTorch computes in f32 whatever --dtype says.
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -69,6 +70,13 @@ async function torchSteps() {
     if (done) throw new Error(`PyTorch ended before it answered (exit code ${child.exitCode ?? 'none'}): is there memory for it?`);
     return String(value).split(' ');
   };
+  const [, blas, speed] = await line();
+  if (blas === 'reference') {
+    throw new Error(
+      `${options.python}: expected a torch with an optimised BLAS, got one that multiplies at ${speed} GFLOP/s, which is the reference ` +
+        'BLAS and no measure of PyTorch. On Debian install libopenblas0-pthread beside python3-torch, or say --no-torch.',
+    );
+  }
   const [, version] = await line();
   const ask = (/** @type {string} */ what) => {
     if (child.exitCode === null) child.stdin.write(`${what}\n`);

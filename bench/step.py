@@ -3,6 +3,9 @@
     step    one step; answers `SECONDS LOSS`
     peak    answers the highest resident set so far, in bytes
 
+Before any command it says `blas optimised GFLOPS`, how fast torch multiplies, then `ready VERSION`; or `blas reference GFLOPS`, and
+ends: that is no measure of PyTorch.
+
 The model is a Llama with random weights, f32, all seven projections with a frozen mask and rank-r factors, clipping and AdamW.
 The LoRS linear is the authors' (hyx1999/LoRS): a custom autograd function that merges W + s B A, multiplies by the mask,
 saves only x and the factors, merges again in the backward pass, and takes the factors' gradients by the reordered products.
@@ -17,6 +20,9 @@ import time
 
 import torch
 import torch.nn.functional as F
+
+# GFLOP/s of one thread below which torch must stand on the reference BLAS (1 to 3 measured; OpenBLAS with AVX2: 80).
+SLOWEST_BLAS = 8.0
 
 
 class LoRS(torch.autograd.Function):
@@ -107,10 +113,26 @@ class Llama:
         return F.cross_entropy(F.linear(norm(x, self.norm, self.eps), self.head), ids[1:])
 
 
+def multiply_speed():
+    """GFLOP/s of a square product, best of three: tens with an optimised BLAS, about one or two with the reference one."""
+    a, b, n = torch.rand(512, 512), torch.rand(512, 512), 512
+    best = float("inf")
+    for _ in range(3):
+        began = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - began)
+    return 2 * n**3 / best / 1e9
+
+
 def main():
     config, tokens, rank, pattern, mask = json.load(open(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    speed = multiply_speed()
+    blas = "reference" if speed < SLOWEST_BLAS else "optimised"
+    print("blas", blas, f"{speed:.1f}", flush=True)
+    if blas == "reference":
+        return
     model = Llama(config, tokens, rank, pattern, mask)
     optimizer = torch.optim.AdamW(model.parameters, lr=1e-4, weight_decay=0.0)
     ids = torch.randint(0, config["vocab_size"], (tokens + 1,))

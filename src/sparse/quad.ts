@@ -1,7 +1,8 @@
 /** Packing into pattern-bucketed quads; assembly/quad.ts has the layout and the reason for it. */
 import { KEPT } from './keepMask.ts';
 
-const BLOCK = 512;
+/** Rows of a block. */
+export const BLOCK_ROWS = 384;
 /** Groups bucketed at a time: their buckets' ends, and the cache lines where they are, stay in the first-level cache. */
 const CHUNK = 64;
 /** Most rows that a bucket's count, or a step, can say. */
@@ -47,22 +48,22 @@ export function packQuads<T extends Int32Array | Uint16Array>(
   cols: number,
 ): PackedQuads {
   const groups = Math.ceil(cols / 4);
-  const blocks = Math.ceil(rows / BLOCK);
+  const blocks = Math.ceil(rows / BLOCK_ROWS);
   const starts = new Uint32Array((blocks * groups + 1) * 2);
   let listed = 0;
   for (let q = 0; q < quads.length; q++) if (quads[q]) listed++;
   // Each row opens a bucket at most, and a pattern opens one, one more after every 255 rows and one after a longer gap.
-  const index = new Uint8Array(listed + 2 * Math.min(listed, blocks * groups * 15 * (1 + 2 * Math.ceil(BLOCK / MOST))));
+  const index = new Uint8Array(listed + 2 * Math.min(listed, blocks * groups * 15 * (1 + 2 * Math.ceil(BLOCK_ROWS / MOST))));
   const slots = new Slots();
   let bytes = 0;
   let n = 0;
-  for (let first = 0; first < rows; first += BLOCK) {
-    const count = Math.min(BLOCK, rows - first);
+  for (let first = 0; first < rows; first += BLOCK_ROWS) {
+    const count = Math.min(BLOCK_ROWS, rows - first);
     for (let chunk = 0; chunk < groups; chunk += CHUNK) {
       const width = Math.min(CHUNK, groups - chunk);
       measure(slots, quads, first * groups + chunk, groups, count, width);
       for (let g = 0; g < width; g++) {
-        starts.set([bytes, n], ((first / BLOCK) * groups + chunk + g) * 2);
+        starts.set([bytes, n], ((first / BLOCK_ROWS) * groups + chunk + g) * 2);
         for (let slot = g * 16 + 1; slot < g * 16 + 16; slot++) {
           const size = slots.index[slot]!;
           const kept = slots.values[slot]! * KEPT[slot & 15]!;
@@ -144,9 +145,9 @@ function fill(
 /** Calls `visit` with the row-major position of each value, in the order of the format. */
 export function eachInQuads(starts: Uint32Array, index: Uint8Array, rows: number, cols: number, visit: (position: number) => void): void {
   const groups = Math.ceil(cols / 4);
-  const lists = Math.ceil(rows / BLOCK) * groups;
+  const lists = Math.ceil(rows / BLOCK_ROWS) * groups;
   for (let list = 0; list < lists; list++) {
-    const block = Math.floor(list / groups) * BLOCK * cols + (list % groups) * 4;
+    const block = Math.floor(list / groups) * BLOCK_ROWS * cols + (list % groups) * 4;
     let i = starts[list * 2]!;
     while (i < starts[list * 2 + 2]!) {
       const quad = index[i]! & 15;

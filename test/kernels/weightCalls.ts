@@ -1,6 +1,7 @@
 /** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR, blocks and panels behind one face. */
 import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
+import { BLOCK_ROWS } from '../../src/sparse/quad.ts';
 import type { BlockWeight, PackedWeight } from '../../src/sparse/weight.ts';
 import type { Elements } from './elements.ts';
 import { KernelCall } from './harness.ts';
@@ -54,7 +55,7 @@ export class WeightCalls {
     const { out: y, init: from } = started(init, 'y', initial);
     const args = { y, init: from, x, values: values as Elements, dtype: DTYPE_CODE[dtype], M, K };
     if (this.weight.format === 'quad')
-      return new KernelCall('spmvQuad', Math.ceil(M / 512), { ...args, starts: this.weight.starts, index: this.weight.index });
+      return new KernelCall('spmvQuad', Math.ceil(M / BLOCK_ROWS), { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('spmvCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block')

@@ -99,7 +99,7 @@ export function rope(
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
-export function swiglu(y: Float64Array, gate: Float64Array, up: Float64Array, F: number, begin: number, end: number): void {
+export function swiglu(y: Float64Array, gate: Float64Array, up: Float64Array, F: number, _scratch: null, begin: number, end: number): void {
   for (let i = begin * F * TILE; i < end * F * TILE; i++) y[i] = gate[i]! * sigmoid(gate[i]!) * up[i]!;
 }
 
@@ -111,6 +111,7 @@ export function swigluBackward(
   gate: Float64Array,
   up: Float64Array,
   F: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {

@@ -3,7 +3,7 @@ import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
 import { downGrad, merge, sddmm, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
-const BLOCK_ROWS = 512;
+const BLOCK_ROWS = 384;
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
 
 /** Reads the index: for each block of rows, group of inputs and bucket: pattern and base, count, steps. */

@@ -6,7 +6,15 @@ import { paneled, sum, tiled, weightAt } from './layout.ts';
 const NONE = 0xffffffff;
 
 /** loss = log sum_v exp(z_v) - z_label, 0 without a label. */
-export function crossEntropy(loss: Float64Array, logits: Float64Array, labels: Int32Array, V: number, begin: number, end: number): void {
+export function crossEntropy(
+  loss: Float64Array,
+  logits: Float64Array,
+  labels: Int32Array,
+  V: number,
+  _scratch: null,
+  begin: number,
+  end: number,
+): void {
   for (let t = begin * TILE; t < end * TILE; t++) {
     loss[t] = labels[t]! < 0 ? 0 : logSumExp(logits, t, V) - logits[tiled(t, labels[t]!, V)]!;
   }
@@ -19,10 +27,11 @@ export function crossEntropyBackward(
   labels: Int32Array,
   scale: Float64Array,
   V: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {
-  crossEntropy(loss, logits, labels, V, begin, end);
+  crossEntropy(loss, logits, labels, V, null, begin, end);
   for (let t = begin * TILE; t < end * TILE; t++) {
     const total = logSumExp(logits, t, V);
     for (let v = 0; v < V; v++) {
