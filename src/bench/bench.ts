@@ -6,7 +6,7 @@ import type { Given, Resolved } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { readJson } from '../io/json.ts';
 import { kernelModule } from '../io/kernelModule.ts';
-import { packageVersion } from '../io/packageVersion.ts';
+import { VERSION } from '../core/version.ts';
 import { probeFlavour } from '../kernels/load.ts';
 import type { Flavour } from '../kernels/table.ts';
 import { parseConfig } from '../models/config.ts';
@@ -66,7 +66,7 @@ export async function bench(
     const report: BenchReport = {
       schema: SCHEMA,
       made,
-      version: packageVersion(),
+      version: VERSION,
       host: hostOf(),
       options: { ...options, peers: Object.fromEntries(peers.map(({ name, version }) => [name, version])) },
       ...measured,

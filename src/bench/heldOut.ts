@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { FormatError, explain } from '../core/errors.ts';
-import type { Separator } from '../io/datasets.ts';
+import type { Separator } from '../io/rows.ts';
 import { loadDataset } from '../io/datasets.ts';
 
 /** Share of a single file that is held out. */

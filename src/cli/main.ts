@@ -3,11 +3,11 @@
 import { Command, CommanderError } from 'commander';
 import { BENCH_OPTIONS } from '../bench/options.ts';
 import { COMPARE_OPTIONS } from '../bench/methods/options.ts';
-import { packageVersion } from '../io/packageVersion.ts';
-import { EVALUATE_OPTIONS } from '../tasks/evaluate.ts';
+import { VERSION } from '../core/version.ts';
+import { EVALUATE_OPTIONS } from '../tasks/evaluateOptions.ts';
 import { FINETUNE_OPTIONS } from '../tasks/finetuneOptions.ts';
 import { FUSE_OPTIONS } from '../tasks/fuse.ts';
-import { GENERATE_OPTIONS } from '../tasks/generate.ts';
+import { GENERATE_OPTIONS } from '../tasks/generateOptions.ts';
 import { INSPECT_OPTIONS } from '../tasks/inspect.ts';
 import { PRUNE_OPTIONS } from '../tasks/prune.ts';
 import { QUANTIZE_OPTIONS } from '../tasks/quantize.ts';
@@ -32,7 +32,7 @@ const USAGE = 2;
 function build(): Command {
   const program = new Command('lors')
     .description('Fine-tune sparse Llamas on any CPU and keep every pruned weight at zero.')
-    .version(packageVersion())
+    .version(VERSION)
     .showSuggestionAfterError()
     .exitOverride();
   addCommand(program, 'finetune', 'fine-tune a model, pruning it first if asked', FINETUNE_OPTIONS, runFinetune);

@@ -1,15 +1,13 @@
 /** Models from and to directories. */
 import { basename, join, resolve } from 'node:path';
-import { FormatError, explain } from '../core/errors.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { parseConfig } from '../models/config.ts';
-import { castModel } from '../models/fuse.ts';
+import { castModel, configOf } from '../models/fuse.ts';
 import type { LlamaModel, WeightHome } from '../models/model.ts';
 import { modelTensors, readModel } from '../models/model.ts';
 import { createOutputDirectory } from './atomic.ts';
 import { openCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { readJson } from './json.ts';
-import type { Tokenizer } from './tokenizer.ts';
 
 /**
  * Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Weights go where `home` puts them, one at a
@@ -19,21 +17,6 @@ export function loadModel(directory: string, home?: WeightHome): LlamaModel {
   const source = openCheckpoint(directory);
   const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
   return readModel(source, config, home);
-}
-
-/** Throws FormatError where a tokenizer knows ids that the model has no embedding for. */
-export function checkTokenizer(model: LlamaModel, tokenizer: Tokenizer): void {
-  const { vocabSize } = model.config;
-  if (tokenizer.vocabSize > vocabSize) {
-    throw new FormatError(
-      explain(
-        `${tokenizer.name}: tokenizer`,
-        `a vocabulary of at most ${vocabSize}, the rows of the embedding`,
-        `${tokenizer.vocabSize}`,
-        'Does it belong to this model?',
-      ),
-    );
-  }
 }
 
 export interface SaveModelOptions {
@@ -51,7 +34,10 @@ export function saveModel(model: LlamaModel, directory: string, options: SaveMod
   const { dtype, copyFrom, existing = 'refuse', shardBytes } = options;
   createOutputDirectory(directory, existing);
   const saved = dtype ? castModel(model, dtype) : model;
-  const names = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
-  const config = dtype ? { ...model.config.json, torch_dtype: names[dtype] } : model.config.json;
-  saveCheckpoint(directory, { config, tensors: modelTensors(saved), copyFrom, ...(shardBytes !== undefined && { shardBytes }) });
+  saveCheckpoint(directory, {
+    config: configOf(model, dtype),
+    tensors: modelTensors(saved),
+    copyFrom,
+    ...(shardBytes !== undefined && { shardBytes }),
+  });
 }

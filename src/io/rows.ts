@@ -1,6 +1,6 @@
 /** Rows of training data, and their kinds. */
 import { FormatError, explain, shown } from '../core/errors.ts';
-import type { Message } from './tokenizer.ts';
+import type { Message } from './tokenizerFormat.ts';
 
 export type Row =
   | { readonly kind: 'text'; readonly text: string }
@@ -8,6 +8,16 @@ export type Row =
   | { readonly kind: 'messages'; readonly messages: readonly Message[]; readonly tools?: unknown };
 
 const KINDS = '{text}, {prompt, completion}, {messages} or Alpaca {instruction, output}';
+
+/** Whether a .txt is one document, or one for each run of lines between blank ones. */
+export const SEPARATORS = ['file', 'blank-lines'] as const;
+export type Separator = (typeof SEPARATORS)[number];
+
+/** Rows of plain text: one, or one for each paragraph. */
+export function parseText(text: string, separator: Separator): Row[] {
+  const parts = separator === 'file' ? [text] : text.split(/\r?\n[ \t]*\r?\n\s*/);
+  return parts.map((part) => part.trim()).flatMap((part) => (part === '' ? [] : { kind: 'text' as const, text: part }));
+}
 
 /** Reads JSONL. The first row tells the kind of all. Throws FormatError with the file and line. */
 export function parseJsonl(text: string, where: string): Row[] {

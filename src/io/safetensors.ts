@@ -1,25 +1,18 @@
 /** safetensors files: opened without reading more than is asked for, and written tensor by tensor. */
 import fs from 'node:fs';
 import { FormatError, explain } from '../core/errors.ts';
-import type { TensorInfo } from '../core/tensorSource.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { inputError } from './json.ts';
-import { elementBytes, encodeHeader, makeSource, parseHeader, readDataStart, tensorBytes, type Safetensors } from './safetensorsFormat.ts';
+import type { Safetensors, TensorToWrite } from './safetensorsFormat.ts';
+import { makeSource, parseHeader, readDataStart, safetensorsParts } from './safetensorsFormat.ts';
 
 export { parseHeader, parseSafetensors, tensorBytes } from './safetensorsFormat.ts';
-export type { Safetensors, SafetensorsHeader, TensorDtype, TensorEntry } from './safetensorsFormat.ts';
+export type { Safetensors, SafetensorsHeader, TensorDtype, TensorEntry, TensorToWrite } from './safetensorsFormat.ts';
 
 /** A safetensors file on the disk. `read` reads the tensor's own range and nothing else. */
 export interface SafetensorsFile extends Safetensors {
   /** Gives the file back to the system; `read` throws from then on. */
   close(): void;
-}
-
-/** A tensor to write. */
-export interface TensorToWrite extends TensorInfo {
-  readonly name: string;
-  /** Raw little-endian bytes, row-major; or what makes them, called once when their turn comes. */
-  readonly data: Uint8Array | (() => Uint8Array);
 }
 
 /** One call may not read more than 2 GiB. */
@@ -74,25 +67,10 @@ function makeFile(path: string, fd: number, header: ReturnType<typeof parseHeade
 }
 
 /**
- * Writes a file, atomically: a temporary beside it, flushed, then renamed. Wider element types come first, so that
- * every tensor is aligned to its elements; within one width the order is the one given.
+ * Writes a file, atomically: a temporary beside it, flushed, then renamed. In the order of `safetensorsParts`.
  * @throws {OutputError} no space or no permission; nothing is left behind then
- * @throws {RangeError} where the bytes of a tensor are not those of its shape; see `encodeHeader` for others
+ * @throws {RangeError} as `safetensorsParts`
  */
 export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = {}): void {
-  const inOrder = [...tensors].sort((a, b) => (elementBytes(b.dtype) ?? 0) - (elementBytes(a.dtype) ?? 0));
-  const header = encodeHeader(inOrder, metadata);
-  writeFileAtomic(path, parts());
-
-  function* parts(): Iterable<Uint8Array> {
-    yield header;
-    for (const tensor of inOrder) {
-      const data = typeof tensor.data === 'function' ? tensor.data() : tensor.data;
-      if (data.byteLength !== tensorBytes(tensor.dtype, tensor.shape)) {
-        const expected = `${tensorBytes(tensor.dtype, tensor.shape)} bytes for ${tensor.dtype} ${JSON.stringify(tensor.shape)}`;
-        throw new RangeError(explain(`tensor ${JSON.stringify(tensor.name)}`, expected, `${data.byteLength}`));
-      }
-      yield data;
-    }
-  }
+  writeFileAtomic(path, safetensorsParts(tensors, metadata));
 }

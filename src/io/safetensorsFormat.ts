@@ -83,7 +83,7 @@ export function readDataStart(first: Uint8Array, fileBytes: number, where: strin
 /**
  * Parses and checks a header.
  * @param bytes the file from its first byte, at least to the end of its header
- * @param fileBytes size of the whole file, which the tensors must fill exactly
+ * @param fileBytes size of the whole file, which the tensors must fill exactly; Infinity where only its end will tell
  * @param where names the file in messages
  * @throws {FormatError} for each promise of the format that is not kept
  * @throws {UnsupportedError} for a dtype that this package does not read
@@ -164,7 +164,7 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataBytes: num
     cursor = end;
     previous = JSON.stringify(name);
   }
-  if (cursor === dataBytes) return;
+  if (cursor === dataBytes || dataBytes === Infinity) return;
   const hint = cursor > dataBytes ? 'The file is truncated: copy or download it again.' : 'Bytes follow the last tensor.';
   throw new FormatError(explain(`${where}: data`, `${cursor} bytes`, `${dataBytes}`, hint));
 }
@@ -226,4 +226,49 @@ export function encodeHeader(
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(text, LENGTH_BYTES);
   return bytes;
+}
+
+/** A tensor to write. */
+export interface TensorToWrite extends TensorInfo {
+  readonly name: string;
+  /** Raw little-endian bytes, row-major; or what makes them, called once when their turn comes. */
+  readonly data: Uint8Array | (() => Uint8Array);
+}
+
+/**
+ * The parts of a file, one after the other: its header, then each tensor. Wider element types come first, so that every
+ * tensor is aligned to its elements; within one width the order is the one given.
+ * @throws {RangeError} where the bytes of a tensor are not those of its shape; see `encodeHeader` for others, which are thrown at once
+ */
+export function safetensorsParts(tensors: Iterable<TensorToWrite>, metadata: Readonly<Record<string, string>> = {}): Iterable<Uint8Array> {
+  const inOrder = [...tensors].sort((a, b) => (elementBytes(b.dtype) ?? 0) - (elementBytes(a.dtype) ?? 0));
+  const header = encodeHeader(inOrder, metadata);
+  return (function* () {
+    yield header;
+    for (const tensor of inOrder) {
+      const data = typeof tensor.data === 'function' ? tensor.data() : tensor.data;
+      if (data.byteLength !== tensorBytes(tensor.dtype, tensor.shape)) {
+        const expected = `${tensorBytes(tensor.dtype, tensor.shape)} bytes for ${tensor.dtype} ${JSON.stringify(tensor.shape)}`;
+        throw new RangeError(explain(`tensor ${JSON.stringify(tensor.name)}`, expected, `${data.byteLength}`));
+      }
+      yield data;
+    }
+  })();
+}
+
+/** A file in memory. Throws as `safetensorsParts`. */
+export function encodeSafetensors(
+  tensors: Iterable<TensorToWrite>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const all = [...tensors];
+  const data = all.reduce((n, { dtype, shape }) => n + tensorBytes(dtype, shape), 0);
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  let at = 0;
+  for (const part of safetensorsParts(all, metadata)) {
+    bytes ??= new Uint8Array(part.byteLength + data);
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes!;
 }

@@ -1,5 +1,4 @@
 /** Instantiates kernels on a memory: the one file that does. */
-import { instantiateSync } from '@assemblyscript/loader';
 import { UnsupportedError } from '../core/errors.ts';
 import type { Flavour, Kernels } from './table.ts';
 
@@ -54,7 +53,24 @@ export function probeFlavour(): Flavour {
 
 /** The kernels of a compiled module, working on `memory`. */
 export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return instantiateSync<Kernels & Record<string, unknown>>(module, { env: { memory } }).exports;
+  // The declarations that the compiler writes are those of these exports.
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+}
+
+/** Whether a kernel rounds a product before it adds it, or once after: what relaxed SIMD leaves to the host. */
+export type Arithmetic = 'rounded' | 'fused';
+
+/** What the kernels of a module do on this host: (1 + e)^2 - (1 + 2e) is e^2 where the product is not rounded, else 0. */
+export function probeArithmetic(module: WebAssembly.Module, shared: boolean): Arithmetic {
+  const memory = createMemory(1, shared);
+  const [z, x, factor] = [1024, 2048, 3072];
+  const e = 2 ** -12;
+  const floats = new Float32Array(memory.buffer);
+  floats.fill(-1 - 2 * e, x / 4, x / 4 + 16).fill(1 + e, x / 4 + 16, x / 4 + 32);
+  floats.fill(1, factor / 4, factor / 4 + 4).fill(1 + e, factor / 4 + 4, factor / 4 + 8);
+  // z = factor' x over two inputs, at rank 4, for one tile.
+  instantiateKernels(module, memory).project(z, x, factor, 2, 4, 1, 0, 1);
+  return floats[z / 4] === 0 ? 'rounded' : 'fused';
 }
 
 /** A memory of at least `bytes`. A shared one can be walked by several workers. */

@@ -8,6 +8,7 @@ import type { WeightDtype } from '../core/dtypes.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import { ParameterStore } from '../program/parameters.ts';
 import { ProgramBuilder } from '../program/program.ts';
+import { Arena } from '../runtime/arena.ts';
 import { LocalSession } from '../runtime/local.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
@@ -53,8 +54,15 @@ export function trainingOf(adapter: Adapter): AdapterTraining {
 /**
  * The model with its adapter merged, by the kernels that training uses. Zeros stay zero; with plain LoRA the update is
  * dense and they do not. Values keep the weight's element type unless `dtype` says otherwise; on a grid they are F32.
+ * `memory` is the kind that the kernels were built for.
  */
-export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAssembly.Module, dtype?: WeightDtype): LlamaModel {
+export function fuseAdapter(
+  model: LlamaModel,
+  adapter: Adapter,
+  module: WebAssembly.Module,
+  dtype?: WeightDtype,
+  memory: 'local' | 'shared' = 'local',
+): LlamaModel {
   checkAdapter(model, adapter);
   const { method, alpha, rank, rslora, groupSize } = adapter.config;
   if (groupSize !== undefined && dtype !== undefined && dtype !== 'F32')
@@ -72,7 +80,7 @@ export function fuseAdapter(model: LlamaModel, adapter: Adapter, module: WebAsse
     const added = addFactors(new ParameterStore(), name, cols, rows, scaling, factors, { upShape: rule.upShape });
     const b = new ProgramBuilder('merge', 0);
     const merged = rule.linear(name, new WeightOps(name, weight), added, {}).merged(b);
-    const session = new LocalSession([b.finish()], { module });
+    const session = new LocalSession([b.finish()], { module, arena: new Arena(memory === 'shared') });
     session.run('merge', { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 });
     // On a grid 0 is a point as good as any, and f32 alone holds them all.
     const values = session.floats(merged).slice();

@@ -49,3 +49,9 @@ export function castModel(model: LlamaModel, dtype: WeightDtype): LlamaModel {
     head: model.head && cast(model.head),
   };
 }
+
+/** config.json of a model whose tensors are in one element type, or in their own. */
+export function configOf({ config }: LlamaModel, dtype?: WeightDtype): Readonly<Record<string, unknown>> {
+  const names = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+  return dtype ? { ...config.json, torch_dtype: names[dtype] } : config.json;
+}

@@ -40,70 +40,125 @@ const AS_PACKED: WeightHome = { linear: (_name, weight) => weight, table: (weigh
 
 /** Reads and checks every tensor. Throws FormatError or UnsupportedError naming the tensor. */
 export function readModel(source: TensorSource, config: LlamaConfig, home = AS_PACKED): LlamaModel {
-  const linears = new Map<string, PackedWeight>();
-  const gains = new Map<string, Gain>();
-  const gain = (name: string): void => {
-    const { dtype, elements } = readWeight(source, name, [config.hiddenSize]);
-    gains.set(name, { dtype, values: decodeWeights(dtype, elements) });
-  };
-  for (let layer = 0; layer < config.layers; layer++) {
-    for (const projection of PROJECTIONS) {
-      const name = projectionName(layer, projection);
-      if (source.info(`${name}.bias`))
-        throw new UnsupportedError(explain(`${source.name}: ${name}`, 'a projection without bias', 'one with a bias'));
-      const [rows, cols] = projectionShape(config, projection);
-      const { dtype, elements } = readWeight(source, name, [rows, cols]);
-      linears.set(name, home.linear(name, pack(dtype, elements, rows, cols)));
-    }
-    gain(normName(layer, 'input_layernorm'));
-    gain(normName(layer, 'post_attention_layernorm'));
-  }
-  gain(FINAL_NORM);
-  const embedding = home.table(readTable(source, EMBEDDING, config));
-  const tied = config.tied || !source.info(`${HEAD}.weight`);
-  if (tied && !config.tied) {
-    throw new FormatError(explain(`${source.name}: ${HEAD}.weight`, 'a tensor (tie_word_embeddings is not true)', 'none'));
-  }
-  return { name: source.name, config, linears, gains, embedding, head: tied ? undefined : home.table(readTable(source, HEAD, config)) };
+  const builder = new ModelBuilder(source, config, home);
+  for (const name of builder.wanted) builder.add(name, source.read(name));
+  return builder.finish();
 }
 
-function readTable(source: TensorSource, name: string, config: LlamaConfig): DenseWeight {
-  const info = source.info(`${name}.weight`);
+/** What is known of tensors before their bytes are there. */
+export type TensorList = Pick<TensorSource, 'name' | 'info'>;
+
+/** A model whose tensors come in any order, as they do from a stream; each is packed when it comes. */
+export class ModelBuilder {
+  /** Every tensor that the model is made of, by its name in the checkpoint, in the model's own order. */
+  readonly wanted: readonly string[];
+  readonly #list: TensorList;
+  readonly #config: LlamaConfig;
+  readonly #home: WeightHome;
+  readonly #tied: boolean;
+  readonly #linears = new Map<string, PackedWeight>();
+  readonly #gains = new Map<string, Gain>();
+  readonly #tables = new Map<string, DenseWeight>();
+
+  /** Checks all that can be without the bytes. Throws FormatError or UnsupportedError naming the tensor. */
+  constructor(list: TensorList, config: LlamaConfig, home = AS_PACKED) {
+    this.#list = list;
+    this.#config = config;
+    this.#home = home;
+    this.#tied = config.tied;
+    const modules = [...expectedModules(config)];
+    for (const [name, shape] of modules) {
+      if (list.info(`${name}.bias`))
+        throw new UnsupportedError(explain(`${list.name}: ${name}`, 'a projection without bias', 'one with a bias'));
+      if (name === EMBEDDING || name === HEAD) checkTable(list, name, config);
+      checkWeight(list, name, shape);
+    }
+    this.wanted = modules.map(([name]) => `${name}.weight`);
+  }
+
+  /** Takes one of the wanted tensors: its raw bytes, aligned to its elements. Throws FormatError where they are not finite numbers. */
+  add(tensor: string, bytes: Uint8Array): void {
+    const name = tensor.slice(0, -'.weight'.length);
+    const [rows, cols] = this.#list.info(tensor)!.shape as [number, number?];
+    const { dtype, elements } = checkedElements(this.#list, name, bytes);
+    if (cols === undefined) this.#gains.set(name, { dtype, values: decodeWeights(dtype, elements) });
+    else if (name === EMBEDDING || name === HEAD) this.#tables.set(name, this.#home.table(packDense(dtype, elements, rows, cols)));
+    else this.#linears.set(name, this.#home.linear(name, pack(dtype, elements, rows, cols)));
+  }
+
+  /** The model, once every wanted tensor was added. */
+  finish(): LlamaModel {
+    const linears = new Map<string, PackedWeight>();
+    const gains = new Map<string, Gain>();
+    for (const [name] of expectedModules(this.#config)) {
+      const [weight, gain] = [this.#linears.get(name), this.#gains.get(name)];
+      if (weight) linears.set(name, weight);
+      if (gain) gains.set(name, gain);
+    }
+    const head = this.#tied ? undefined : this.#tables.get(HEAD)!;
+    return { name: this.#list.name, config: this.#config, linears, gains, embedding: this.#tables.get(EMBEDDING)!, head };
+  }
+}
+
+/** Modules that have a weight, with its shape. */
+function* expectedModules(config: LlamaConfig): Generator<[name: string, shape: readonly number[]]> {
+  const { layers, hiddenSize, vocabSize, tied } = config;
+  for (let layer = 0; layer < layers; layer++) {
+    for (const projection of PROJECTIONS) yield [projectionName(layer, projection), projectionShape(config, projection)];
+    yield [normName(layer, 'input_layernorm'), [hiddenSize]];
+    yield [normName(layer, 'post_attention_layernorm'), [hiddenSize]];
+  }
+  yield [FINAL_NORM, [hiddenSize]];
+  yield [EMBEDDING, [vocabSize, hiddenSize]];
+  if (!tied) yield [HEAD, [vocabSize, hiddenSize]];
+}
+
+function checkTable(list: TensorList, name: string, config: LlamaConfig): void {
+  const info = list.info(`${name}.weight`);
+  if (!info && name === HEAD)
+    throw new FormatError(explain(`${list.name}: ${HEAD}.weight`, 'a tensor (tie_word_embeddings is not true)', 'none'));
   const rows = info?.shape[0] ?? 0;
   if (info && rows < config.vocabSize) {
     throw new FormatError(
-      explain(`${source.name}: vocabulary`, `at most the ${rows} rows of ${name}.weight`, `vocab_size ${config.vocabSize} in config.json`),
+      explain(`${list.name}: vocabulary`, `at most the ${rows} rows of ${name}.weight`, `vocab_size ${config.vocabSize} in config.json`),
     );
   }
-  const { dtype, elements } = readWeight(source, name, [config.vocabSize, config.hiddenSize]);
-  return packDense(dtype, elements, config.vocabSize, config.hiddenSize);
 }
 
 /** Reads one matrix or vector and checks it; `module` is its name without `.weight`. */
 export function readWeight(source: TensorSource, module: string, shape: readonly number[]): { dtype: WeightDtype; elements: WeightArray } {
+  checkWeight(source, module, shape);
+  return checkedElements(source, module, source.read(`${module}.weight`));
+}
+
+function checkWeight(list: TensorList, module: string, shape: readonly number[]): void {
   const name = `${module}.weight`;
-  const info = source.info(name);
-  if (!info) throw new FormatError(explain(`${source.name}: ${name}`, `a tensor of shape [${shape.join(', ')}]`, 'none'));
+  const info = list.info(name);
+  if (!info) throw new FormatError(explain(`${list.name}: ${name}`, `a tensor of shape [${shape.join(', ')}]`, 'none'));
   const { dtype } = info;
   if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
-    throw new UnsupportedError(explain(`${source.name}: ${name}`, 'F32, F16 or BF16', dtype));
+    throw new UnsupportedError(explain(`${list.name}: ${name}`, 'F32, F16 or BF16', dtype));
   }
   if (info.shape.length !== shape.length || info.shape.some((n, i) => n !== shape[i])) {
     throw new FormatError(
       explain(
-        `${source.name}: ${name}`,
+        `${list.name}: ${name}`,
         `shape [${shape.join(', ')}] from config.json`,
         `[${info.shape.join(', ')}]`,
         'Does config.json belong to these weights?',
       ),
     );
   }
-  const bytes = source.read(name);
+}
+
+function checkedElements(list: TensorList, module: string, bytes: Uint8Array): { dtype: WeightDtype; elements: WeightArray } {
+  const name = `${module}.weight`;
+  const dtype = list.info(name)!.dtype as WeightDtype;
   const length = bytes.byteLength / DTYPE_BYTES[dtype];
   const elements =
     dtype === 'F32' ? new Float32Array(bytes.buffer, bytes.byteOffset, length) : new Uint16Array(bytes.buffer, bytes.byteOffset, length);
   const bad = firstNonFinite(dtype, elements);
-  if (bad >= 0) throw new FormatError(explain(`${source.name}: ${name}`, 'finite numbers', `NaN or infinity at element ${bad}`));
+  if (bad >= 0) throw new FormatError(explain(`${list.name}: ${name}`, 'finite numbers', `NaN or infinity at element ${bad}`));
   return { dtype, elements };
 }
 
@@ -148,4 +203,21 @@ export function patternFingerprint(model: LlamaModel): string {
   const fingerprint = new Fingerprint();
   for (const weight of model.linears.values()) addPattern(fingerprint, weight, keepMaskOf(weight));
   return fingerprint.digest();
+}
+
+/** A short name for every value and mask of a model: which model a run is one of. */
+export function modelFingerprint(model: LlamaModel): string {
+  const fingerprint = new Fingerprint();
+  const add = ({ buffer, byteOffset, byteLength }: WeightArray): void =>
+    fingerprint.addBytes(new Uint8Array(buffer, byteOffset, byteLength));
+  for (const weight of model.linears.values()) add(weight.values);
+  for (const gain of model.gains.values()) add(gain.values);
+  add(model.embedding.values);
+  if (model.head) add(model.head.values);
+  return `${patternFingerprint(model)}-${fingerprint.digest()}`;
+}
+
+/** The model with its projections left where they are and fetched into the arena for each use: one copy of them, not two. */
+export function stagedModel(model: LlamaModel): LlamaModel {
+  return { ...model, linears: new Map([...model.linears].map(([name, weight]) => [name, { ...weight, staged: true }])) };
 }

@@ -20,6 +20,19 @@ export class Fingerprint {
     for (const n of words) this.add(n);
   }
 
+  /** Adds many bytes, mixed word by word first. */
+  addBytes(bytes: Uint8Array): void {
+    const whole = bytes.length >> 2;
+    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let [a, b] = [0x811c9dc5, 0x9e3779b9];
+    for (let i = 0; i < whole; i++) {
+      const word = words.getUint32(i * 4, true);
+      a = Math.imul(a ^ word, 0x01000193);
+      b = Math.imul((b << 13) | (b >>> 19), 5) + word;
+    }
+    this.addAll([bytes.length, a, b, ...bytes.subarray(whole * 4)]);
+  }
+
   /** 16 hexadecimal digits. */
   digest(): string {
     return this.#high.toString(16).padStart(8, '0') + this.#low.toString(16).padStart(8, '0');

@@ -11,6 +11,8 @@ import { readJsonObject } from '../io/json.ts';
 import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { BatchCursor } from '../train/batches.ts';
 import type { TrainerState } from '../train/trainer.ts';
+import type { Identity } from './training.ts';
+import { checkIdentity } from './training.ts';
 
 const TENSORS = 'training_state.safetensors';
 const STATE = 'trainer_state.json';
@@ -19,7 +21,7 @@ export interface RunState {
   readonly trainer: TrainerState;
   readonly cursor: BatchCursor;
   /** What the run must share with the one that goes on: options, data, masks. */
-  readonly identity: Readonly<Record<string, unknown>>;
+  readonly identity: Identity;
   /** Losses since the last report, so that the log of a resumed run is the uninterrupted one's. */
   readonly pendingLosses: readonly number[];
   /** Where the drawing of elastic ranks stands. */
@@ -65,14 +67,8 @@ export function findCheckpoint(path: string): string {
 /** Reads a checkpoint of a run with this identity. Throws FormatError naming what differs. */
 export function loadRun(path: string, identity: RunState['identity']): RunState {
   const json = readJsonObject(join(path, STATE));
-  const was = (json['identity'] ?? {}) as Record<string, unknown>;
-  for (const [name, value] of Object.entries(identity)) {
-    if (JSON.stringify(was[name]) !== JSON.stringify(value)) {
-      throw new FormatError(
-        explain(`--resume ${path}: ${name}`, `${JSON.stringify(was[name])} as in the interrupted run`, JSON.stringify(value)),
-      );
-    }
-  }
+  const was = (json['identity'] ?? {}) as Identity;
+  checkIdentity(`--resume ${path}`, was, identity);
   const file = openSafetensors(join(path, TENSORS));
   const tensors = new Map([...file.tensors.keys()].map((name) => [name, new Float32Array(file.read(name).buffer)]));
   return {

@@ -1,11 +1,14 @@
 /** Options that several tasks have, said once. */
 import type { OptionTable } from '../core/options.ts';
-import { WEIGHT_PLACES } from './weights.ts';
+import { SEPARATORS } from '../io/rows.ts';
+
+export const WEIGHT_PLACES = ['auto', 'arena', 'memory', 'file'] as const;
+export type WeightPlace = (typeof WEIGHT_PLACES)[number];
 
 export const COMMON = {
   model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
   separator: {
-    kind: ['file', 'blank-lines'],
+    kind: SEPARATORS,
     default: 'file',
     help: 'a .txt is one document, or one for each run of lines between blank ones',
   },

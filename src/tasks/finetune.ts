@@ -1,20 +1,16 @@
 /** Fine-tuning from directories to a directory: the job of `lors finetune`. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AdapterModule } from '../adapters/factors.ts';
-import { moduleOf } from '../adapters/factors.ts';
-import { ruleOf } from '../adapters/methods.ts';
-import { DivergenceError, MemoryBudgetError, WorkerError, explain } from '../core/errors.ts';
+import { DivergenceError, MemoryBudgetError, WorkerError } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
-import { longestInput, packRows, totalInput } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { describe } from '../runtime/session.ts';
-import { BatchStream } from '../train/batches.ts';
+import { BatchStream, batchesOf } from '../train/batches.ts';
 import type { Host } from './host.ts';
 import { arenaBudget, openHost, peakBytes, residentBytes } from './host.ts';
 import type { RunState } from './checkpoint.ts';
@@ -22,11 +18,14 @@ import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { ElasticRun } from './elastic.ts';
-import type { FinetuneSettings, Prepared } from './prepare.ts';
+import type { Prepared } from './prepare.ts';
 import { initialized, prepare } from './prepare.ts';
 import { checkSqft, largestRank } from './sqftOptions.ts';
+import type { FinetuneSettings } from './training.ts';
+import { checkTogether, scheduleOf, trainerOptionsOf } from './training.ts';
 import type { Schedule } from '../train/schedule.ts';
 import { learningRateAt } from '../train/schedule.ts';
+import { trainedModules } from '../train/trained.ts';
 import { Trainer } from '../train/trainer.ts';
 
 export interface FinetuneHooks {
@@ -56,9 +55,7 @@ export interface FinetuneResult {
  */
 export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: FinetuneHooks = {}): Promise<FinetuneResult> {
   const settings = resolveOptions(FINETUNE_OPTIONS, { ...options, rank: options.rank ?? largestRank(options) });
-  if (options.iters !== undefined && options.epochs !== undefined)
-    throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
-  checkMethod(settings, options);
+  checkTogether(settings, options);
   checkSqft(settings.method, options);
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
@@ -72,21 +69,6 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   } finally {
     await run.close();
   }
-}
-
-/** Throws RangeError where an option was given that the method has no use for. */
-function checkMethod({ method, init }: FinetuneSettings, { gradient, merge }: Given<typeof FINETUNE_OPTIONS>): void {
-  const gradients = method === 'full' ? [] : ruleOf(method).gradients;
-  if (gradient !== undefined && !gradients.includes(gradient)) {
-    throw new RangeError(explain('--gradient', `${gradients.join(' or ') || 'none'} with --method ${method}`, gradient));
-  }
-  if (merge === 'keep' && (method === 'full' || !ruleOf(method).merges))
-    throw new RangeError(explain('--merge', `a method that merges; ${method} never does`, merge));
-  const why = method === 'full' ? 'it has no factors' : ruleOf(method).noGradientInit;
-  if (init === 'gradient' && why !== undefined)
-    throw new RangeError(
-      explain('--init gradient', 'a --method whose update is a product of two factors', method, `Of ${method}, ${why}.`),
-    );
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
@@ -121,7 +103,7 @@ class Run {
   #saved: string | undefined;
 
   constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, sessions: Sessions, tell: (event: TrainEvent) => void) {
-    const { maxSeqLength, batchSize, gradAccumulationSteps, seed } = settings;
+    const { maxSeqLength, batchSize, seed } = settings;
     this.#settings = settings;
     // The initial factors are not kept: the trainer puts them where they train.
     const { training, ...kept } = prepared;
@@ -132,24 +114,8 @@ class Run {
     // Everything that can be refused is looked at before there are threads, which would have to be given back.
     const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
     this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
-    const steps = settings.iters ?? Math.max(1, Math.ceil((settings.epochs * this.#stream.batchesPerEpoch) / gradAccumulationSteps));
-    const { lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
-    this.#schedule = { kind, learningRate, minLearningRate, warmup, steps };
-    const longest = Math.max(longestInput(prepared.train), longestInput(prepared.valid));
-    this.#trainer = new Trainer(prepared.model, {
-      training,
-      optimizer: {
-        beta1: settings.adamBeta1,
-        beta2: settings.adamBeta2,
-        epsilon: settings.adamEpsilon,
-        weightDecay: settings.weightDecay,
-        maxGradNorm: settings.maxGradNorm,
-      },
-      batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(prepared.train), totalInput(prepared.valid))),
-      maxSeqLength: longest,
-      recompute: settings.recompute,
-      sessions,
-    });
+    this.#schedule = scheduleOf(settings, this.#stream.batchesPerEpoch);
+    this.#trainer = new Trainer(prepared.model, trainerOptionsOf(settings, training, prepared, sessions));
     const nls = prepared.adapter?.nls;
     this.#elastic = nls && new ElasticRun(this.#trainer, nls, this.#trainer.compiled.gates.keys(), state?.ranks ?? seed);
     this.#state = state;
@@ -275,7 +241,7 @@ class Run {
     const { batchSize, valBatches } = this.#settings;
     let loss = 0;
     let labelled = 0;
-    const batches = packed(this.#prepared.valid, this.#settings.maxSeqLength, batchSize);
+    const batches = batchesOf(this.#prepared.valid, this.#settings.maxSeqLength, batchSize);
     for (const batch of valBatches > 0 ? batches.slice(0, valBatches) : batches) {
       const part = await this.#trainer.evaluate(batch);
       loss += part.loss;
@@ -308,18 +274,13 @@ class Run {
   #saveResult(directory: string, which: 'all ranks' | 'kept ranks'): void {
     const { adapter: config, model, base } = this.#prepared;
     if (config && this.#elastic && which === 'kept ranks') {
-      const modules = this.#modules();
+      const modules = trainedModules(this.#trainer);
       const whole = join(directory, 'super');
       createOutputDirectory(whole, 'allow');
       saveAdapter(whole, { config, modules });
       saveAdapter(directory, { config, modules: this.#elastic.subAdapter(modules) });
-    } else if (config) saveAdapter(directory, { config, modules: this.#modules() });
+    } else if (config) saveAdapter(directory, { config, modules: trainedModules(this.#trainer) });
     else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
-  }
-
-  #modules(): ReadonlyMap<string, AdapterModule> {
-    const { compiled } = this.#trainer;
-    return new Map([...compiled.factors].map(([name, factors]) => [name, moduleOf(factors, (p) => this.#trainer.parameter(p))]));
   }
 
   /** Tells, and adds a line to the log. */
@@ -342,11 +303,6 @@ class Run {
       kept.map((line) => `${line}\n`),
     );
   }
-}
-
-function packed(all: Prepared['valid'], maxSeqLength: number, batchSize: number): Prepared['valid'][number][][] {
-  const rows = packRows(all, maxSeqLength);
-  return Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, i) => rows.slice(i * batchSize, (i + 1) * batchSize).flat());
 }
 
 /** The step of a line of the log; a line that a crash cut short belongs to none. */

@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdapterConfig } from '../adapters/adapter.ts';
-import { scalingOf } from '../adapters/adapter.ts';
 import { explain } from '../core/errors.ts';
-import { Random } from '../core/random.ts';
-import type { Resolved } from '../core/options.ts';
-import { loadDataset, tokenizeRows } from '../io/datasets.ts';
+import { loadDataset } from '../io/datasets.ts';
+import { tokenizeRows } from '../io/tokenizeRows.ts';
+import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { loadGrids } from '../io/grid.ts';
-import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
+import { loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
@@ -21,17 +20,15 @@ import type { Grid } from '../quant/grid.ts';
 import { GROUP_SIZE } from '../quant/grid.ts';
 import { Arena } from '../runtime/arena.ts';
 import type { Sessions } from '../runtime/session.ts';
-import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
 import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
 import { gradientFactors } from '../train/gradientInit.ts';
 import { initialFactors } from '../train/initial.ts';
-import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
-import { PRUNING, pruneRule } from './pruningOptions.ts';
-import { SEARCHING, elasticOf } from './sqftOptions.ts';
-
-export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
+import { pruneRule } from './pruningOptions.ts';
+import { elasticOf } from './sqftOptions.ts';
+import type { FinetuneSettings, Identity } from './training.ts';
+import { identityOf, sampleWindows, trainingOfSettings } from './training.ts';
 
 export interface Prepared {
   readonly model: LlamaModel;
@@ -47,32 +44,8 @@ export interface Prepared {
   /** The adapter's rule, its factors still to come; absent for full training. */
   readonly adapter: AdapterConfig | undefined;
   /** What a resumed run must have in common with this one. */
-  readonly identity: Readonly<Record<string, unknown>>;
+  readonly identity: Identity;
 }
-
-/** Options that a resumed run may change: they do not touch what the steps so far would have been. */
-const FREE = new Set<string>([
-  'model',
-  'data',
-  'out',
-  'prune',
-  'sparsity',
-  ...Object.keys(PRUNING),
-  'calibrationSamples',
-  ...Object.keys(SEARCHING),
-  'memory',
-  'recompute',
-  'merge',
-  'stepsPerReport',
-  'stepsPerEval',
-  'valBatches',
-  'saveEvery',
-  'resume',
-  'overwrite',
-  'kernels',
-  'threads',
-  'weights',
-]);
 
 /** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */
 export async function prepare(settings: FinetuneSettings, host: Host, tell: (event: TrainEvent) => void): Promise<Prepared> {
@@ -92,7 +65,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const valid = dataset.valid ? tokenizeRows(dataset.valid, tokenizer, { maskPrompt }).documents : [];
   const trainWindows = windows(train.documents, maxSeqLength);
 
-  const { method, gradient, merge, rank, alpha, rslora, targetModules, seed } = settings;
+  const { method, rank, alpha, rslora, targetModules, seed } = settings;
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
   const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
 
@@ -114,22 +87,10 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     base = pruned;
   }
 
-  // Only a schedule that does not know its end can be given another one.
-  const free = settings.lrSchedule === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const fingerprint = patternFingerprint(model);
   const grids = settings.quantize && factors ? gridsFor(model, base, factors.keys(), settings.groupSize) : undefined;
   const groupSize = grids && [...grids.values()][0]?.size;
-  const training: Training =
-    method === 'full' || factors === undefined
-      ? { method: 'full' }
-      : {
-          method,
-          gradient,
-          merge,
-          scaling: scalingOf(alpha, rank, rslora),
-          factors: grids ? new Map([...factors].map(([name, module]) => [name, { ...module, grid: grids.get(name) }])) : factors,
-          elastic: elastic?.sharing,
-        };
+  const onGrids = factors && grids ? new Map([...factors].map(([name, module]) => [name, { ...module, grid: grids.get(name) }])) : factors;
   return {
     model,
     arena,
@@ -137,17 +98,12 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     train: trainWindows,
     valid: windows(valid, maxSeqLength),
     droppedRows: train.dropped,
-    training,
+    training: trainingOfSettings(settings, onGrids, elastic?.sharing),
     adapter:
       method === 'full'
         ? undefined
         : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint, groupSize, nls: elastic },
-    identity: {
-      ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
-      kernels: host.flavour,
-      data: dataFingerprint(trainWindows),
-      masks: fingerprint,
-    },
+    identity: identityOf(settings, trainWindows, { kernels: host.flavour, masks: fingerprint }),
   };
 }
 
@@ -181,20 +137,4 @@ export async function initialized(
     tell({ event: 'init', pass, passes, samples: samples.length, seconds: (performance.now() - began) / 1000 });
   const given = { samples, passes, gamma, seed, recompute, batchTokens: maxSeqLength * batchSize, sessions, onPass };
   return { ...training, factors: await gradientFactors(model, training.factors, given) };
-}
-
-/** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */
-export function sampleWindows(all: readonly Sequence[], count: number, seed: number): Sequence[] {
-  const drawn = Array.from(new Random(seed).permutation(all.length).slice(0, count * 2), (i) => all[i]!);
-  return drawn.sort((a, b) => b.ids.length - a.ids.length).slice(0, count);
-}
-
-function dataFingerprint(all: readonly Sequence[]): string {
-  const fingerprint = new Fingerprint();
-  for (const { ids, targets } of all) {
-    fingerprint.add(ids.length);
-    fingerprint.addAll(ids);
-    if (targets) fingerprint.addAll(targets);
-  }
-  return fingerprint.digest();
 }

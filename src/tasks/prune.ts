@@ -2,8 +2,10 @@
 import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { createOutputDirectory } from '../io/atomic.ts';
-import { loadDataset, tokenizeRows } from '../io/datasets.ts';
-import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
+import { loadDataset } from '../io/datasets.ts';
+import { tokenizeRows } from '../io/tokenizeRows.ts';
+import { checkTokenizer } from '../io/tokenizerFormat.ts';
+import { loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
@@ -13,7 +15,7 @@ import { PRUNERS } from '../prune/scores.ts';
 import { COMMON } from './commonOptions.ts';
 import type { PruneEvent } from './events.ts';
 import { openHost } from './host.ts';
-import { sampleWindows } from './prepare.ts';
+import { sampleWindows } from './training.ts';
 import { PRUNING, pruneRule } from './pruningOptions.ts';
 
 export const PRUNE_OPTIONS = {

@@ -13,9 +13,7 @@ import { PROJECTIONS, projectionName, projectionShape } from '../models/names.ts
 import type { Arena } from '../runtime/arena.ts';
 import { pack } from '../sparse/pack.ts';
 import { packedBytes } from '../sparse/weight.ts';
-
-export const WEIGHT_PLACES = ['auto', 'arena', 'memory', 'file'] as const;
-export type WeightPlace = (typeof WEIGHT_PLACES)[number];
+import type { WeightPlace } from './commonOptions.ts';
 
 /** Bytes of the arena's 4 GiB that weights may take: the rest is for activations, adapters and the optimizer. */
 const ARENA_SHARE = 2.75e9;

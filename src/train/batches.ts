@@ -62,3 +62,9 @@ export class BatchStream {
     return random.state();
   }
 }
+
+/** All windows once, in their order, in batches of `batchSize` rows. */
+export function batchesOf(all: readonly Sequence[], length: number, batchSize: number): Sequence[][] {
+  const rows = packRows(all, length);
+  return Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, i) => rows.slice(i * batchSize, (i + 1) * batchSize).flat());
+}

@@ -45,7 +45,20 @@ export interface StepResult {
 /** The state that training changes, by parameter name; what a checkpoint holds. */
 export interface TrainerState {
   readonly step: number;
+  /** Parameters and moments; gradients too where an update is under way. */
   readonly tensors: ReadonlyMap<string, Float32Array>;
+  /** The batches that the update under way has had; absent between updates. */
+  readonly partial?: PartialUpdate | undefined;
+}
+
+/** An update that has had some of its batches. */
+export interface PartialUpdate {
+  readonly batches: number;
+  /** Labelled tokens of all batches of the update, those to come included. */
+  readonly labelled: number;
+  /** Summed loss and tokens of the batches so far. */
+  readonly loss: number;
+  readonly tokens: number;
 }
 
 export class Trainer {
@@ -57,6 +70,7 @@ export class Trainer {
   readonly #optimizer: Optimizer;
   readonly #adamw: AdamW;
   #step = 0;
+  #partial: PartialUpdate | undefined;
 
   constructor(model: LlamaModel, options: TrainerOptions) {
     this.model = model;
@@ -102,33 +116,52 @@ export class Trainer {
     return this.#step;
   }
 
+  /** The update under way, between its first batch and `apply`. */
+  get partial(): PartialUpdate | undefined {
+    return this.#partial;
+  }
+
   /**
    * One update from the gradients of `batches` together, each labelled token weighing the same.
    * Throws DivergenceError, before any parameter changes, where the loss or the norm is not a number.
    */
   async update(batches: readonly (readonly Sequence[])[], learningRate: number): Promise<StepResult> {
-    const session = this.#session;
-    const labelled = batches.flat().reduce((n, s) => n + targetTokens(s), 0);
+    const labelled = labelledIn(batches);
+    for (const batch of batches) await this.accumulate(batch, labelled);
+    return this.apply(learningRate);
+  }
+
+  /**
+   * Adds the gradients of one batch of an update; `labelled` are the labelled tokens of all its batches. Throws DivergenceError
+   * where the loss is not a number; the update is given up then.
+   */
+  async accumulate(batch: readonly Sequence[], labelled: number): Promise<void> {
     if (labelled === 0) throw new RangeError('update: expected at least one labelled token, got none.');
-    await session.run('clear', NOTHING);
-    let total = 0;
-    let tokens = 0;
-    for (const batch of batches) {
-      const counts = writeBatch(session, this.compiled.inputs, batch, this.model.config.vocabSize);
-      session.floats(this.compiled.inputs.lossScale)[0] = 1 / labelled;
-      await session.run('train', counts);
-      const loss = this.#sumLosses(counts.labelled);
-      if (!Number.isFinite(loss)) {
-        const where = session.findNonFinite('train', counts) ?? 'the loss';
-        throw new DivergenceError(
-          `step ${this.#step + 1}: the loss is ${loss}; first in ${where}. Nothing was updated. A lower --learning-rate, --warmup or --max-grad-norm may help.`,
-        );
-      }
-      total += loss;
-      tokens += counts.tokens;
+    const session = this.#session;
+    if (!this.#partial) await session.run('clear', NOTHING);
+    const before = this.#partial ?? { batches: 0, labelled, loss: 0, tokens: 0 };
+    this.#partial = undefined;
+    const counts = writeBatch(session, this.compiled.inputs, batch, this.model.config.vocabSize);
+    session.floats(this.compiled.inputs.lossScale)[0] = 1 / labelled;
+    await session.run('train', counts);
+    const loss = this.#sumLosses(counts.labelled);
+    if (!Number.isFinite(loss)) {
+      const where = session.findNonFinite('train', counts) ?? 'the loss';
+      throw new DivergenceError(
+        `step ${this.#step + 1}: the loss is ${loss}; first in ${where}. Nothing was updated. A lower --learning-rate, --warmup or --max-grad-norm may help.`,
+      );
     }
+    this.#partial = { batches: before.batches + 1, labelled, loss: before.loss + loss, tokens: before.tokens + counts.tokens };
+  }
+
+  /** Ends an update. Throws DivergenceError, before any parameter changes, where the norm is not a number. */
+  async apply(learningRate: number): Promise<StepResult> {
+    const session = this.#session;
+    const partial = this.#partial;
+    if (!partial) throw new RangeError('apply: expected gradients of at least one batch, got none.');
     session.write(this.#optimizer.hyper, hyperOf(this.#adamw, learningRate, this.#step + 1));
     await session.run('measure', NOTHING);
+    this.#partial = undefined;
     const gradNorm = session.floats(this.#optimizer.norm)[0]!;
     if (!Number.isFinite(gradNorm)) {
       throw new DivergenceError(
@@ -137,7 +170,8 @@ export class Trainer {
     }
     await session.run('update', NOTHING);
     this.#step++;
-    return { loss: total / labelled, gradNorm, tokens, labelled };
+    const { loss, tokens, labelled } = partial;
+    return { loss: loss / labelled, gradNorm, tokens, labelled };
   }
 
   /** From now on elastic factors run with these ranks of each group; the gradients of the others are zero. */
@@ -184,21 +218,21 @@ export class Trainer {
 
   /** A copy of everything that training changes. */
   state(): TrainerState {
-    const { step, tensors } = this.liveState();
-    return { step, tensors: new Map([...tensors].map(([name, data]) => [name, data.slice()])) };
+    const { tensors, ...rest } = this.liveState();
+    return { ...rest, tensors: new Map([...tensors].map(([name, data]) => [name, data.slice()])) };
   }
 
   /** The same as live views, for who is done with them before the next step. */
   liveState(): TrainerState {
     const tensors = new Map<string, Float32Array>();
-    for (const { name, value, offset, length } of this.#changing())
+    for (const { name, value, offset, length } of this.#changing(this.#partial))
       tensors.set(name, this.#session.floats(value).subarray(offset, offset + length));
-    return { step: this.#step, tensors };
+    return { step: this.#step, tensors, partial: this.#partial };
   }
 
   /** Goes on from a state. Throws RangeError where it does not belong to these parameters. */
   restore(state: TrainerState): void {
-    for (const { name, value, offset, length } of this.#changing()) {
+    for (const { name, value, offset, length } of this.#changing(state.partial)) {
       const data = state.tensors.get(name);
       if (data?.length !== length) {
         throw new RangeError(
@@ -208,12 +242,18 @@ export class Trainer {
       this.#session.floats(value).set(data, offset);
     }
     this.#step = state.step;
+    this.#partial = state.partial;
   }
 
-  /** Every parameter and its moments: name, run and place in floats. */
-  *#changing(): Generator<{ name: string; value: Value; offset: number; length: number }> {
+  /** Every parameter and its moments, and gradients within an update: name, run and place in floats. */
+  *#changing(partial: PartialUpdate | undefined): Generator<{ name: string; value: Value; offset: number; length: number }> {
     for (const run of this.compiled.store.runs) {
-      const parts = { parameter: run.values, first_moment: run.firstMoments, second_moment: run.secondMoments };
+      const parts = {
+        parameter: run.values,
+        first_moment: run.firstMoments,
+        second_moment: run.secondMoments,
+        ...(partial && { gradient: run.gradients }),
+      };
       for (const { name, offset, length } of run.parameters) {
         for (const [part, value] of Object.entries(parts)) yield { name: `${name}.${part}`, value, offset, length };
       }
@@ -226,6 +266,11 @@ export class Trainer {
     for (let i = 0; i < labelled; i++) sum += losses[i]!;
     return sum;
   }
+}
+
+/** Labelled tokens of all batches together. */
+export function labelledIn(batches: readonly (readonly Sequence[])[]): number {
+  return batches.flat().reduce((n, s) => n + targetTokens(s), 0);
 }
 
 const NOTHING = { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 };

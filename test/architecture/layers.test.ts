@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { importsOf, resolved, sourceFiles } from './sources.ts';
+import { codeOf, importsOf, resolved, sourceFiles } from './sources.ts';
 import type { SourceFile } from './sources.ts';
 
 /**
@@ -41,6 +41,15 @@ function relativeImports(file: SourceFile): string[] {
     .filter((path, i, all) => path.startsWith('src/') && all.indexOf(path) === i);
 }
 
+const byPath = new Map(files.map((file) => [file.path, file]));
+
+/** Files, and all that they import, directly or not. */
+function reachedFrom(paths: readonly string[]): Set<string> {
+  const reached = new Set(paths);
+  for (const path of reached) for (const to of relativeImports(byPath.get(path)!)) reached.add(to);
+  return reached;
+}
+
 describe('the layers', () => {
   test('every folder and file of src has a row', () => {
     expect([...new Set(files.map(({ path }) => layerOf(path)))].filter((layer) => !ROWS.flat().includes(layer))).toEqual([]);
@@ -73,25 +82,34 @@ describe('the layers', () => {
   });
 
   test('what measures for lors bench runs where there is no Node: nothing that it reaches touches files, processes or threads', () => {
-    const byPath = new Map(files.map((file) => [file.path, file]));
-    const reached = new Set([
+    const reached = reachedFrom([
       'src/bench/run.ts',
       'src/bench/patterns.ts',
       'src/bench/shapes.ts',
       'src/bench/compare.ts',
       'src/bench/csv.ts',
     ]);
-    for (const path of reached) for (const to of relativeImports(byPath.get(path)!)) reached.add(to);
     expect(reached.size).toBeGreaterThan(20);
     const touching = [...reached].filter((path) => importsOf(byPath.get(path)!).some((specifier) => HOST_MODULES.test(specifier)));
     expect(touching).toEqual([]);
   });
 
+  test('the edge entry imports nothing of Node, no thread and no file, whatever it reaches; and makes no code from text', () => {
+    const reached = reachedFrom(['src/edge.ts']);
+    expect(reached.size).toBeGreaterThan(60);
+    const imported = [...reached].flatMap((path) => importsOf(byPath.get(path)!).map((specifier) => ({ path, specifier })));
+    const packages = new Set(imported.map(({ specifier }) => specifier).filter((specifier) => !specifier.startsWith('.')));
+    expect([...packages].sort()).toEqual(['@huggingface/jinja', '@huggingface/tokenizers']);
+    expect([...reached].filter((path) => path.startsWith('src/threads/') || path.startsWith('src/cli/'))).toEqual([]);
+    const globals = [...reached].filter((path) =>
+      /\bnew Function\b|\beval\(|\bprocess\.|\bBuffer\b|\bsetImmediate\b/.test(codeOf(byPath.get(path)!)),
+    );
+    expect(globals).toEqual([]);
+  });
+
   test('exactly one file instantiates WebAssembly', () => {
-    expect(files.filter((file) => importsOf(file).includes('@assemblyscript/loader')).map(({ path }) => path)).toEqual([
-      'src/kernels/load.ts',
-    ]);
-    expect(files.filter(({ text }) => /WebAssembly\.(?:instantiate|Instance)\b/.test(text)).map(({ path }) => path)).toEqual([]);
+    const instantiating = files.filter((file) => /WebAssembly\.(?:instantiate|Instance)\b/.test(codeOf(file)));
+    expect(instantiating.map(({ path }) => path)).toEqual(['src/kernels/load.ts']);
   });
 });
 

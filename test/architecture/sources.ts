@@ -20,9 +20,14 @@ export function sourceFiles(folder: 'src' | 'assembly'): SourceFile[] {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** A file without its comments, but for those at the end of a line. */
+export function codeOf({ text }: SourceFile): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+}
+
 /** What a file imports or exports from, also as a type, by a dynamic import or as a URL beside it. */
-export function importsOf({ text }: SourceFile): string[] {
-  const code = text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+export function importsOf(file: SourceFile): string[] {
+  const code = codeOf(file);
   const statements = code.matchAll(/^\s*(?:import|export)\b[^'";]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]/gm);
   const dynamic = code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g);
   const urls = code.matchAll(/\bnew URL\(\s*['"](\.[^'"]+\.[jt]s)['"]\s*,\s*import\.meta\.url/g);

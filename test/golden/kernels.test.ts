@@ -1,49 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { FactorTensors } from '../../src/adapters/factors.ts';
-import { addFactors, moduleOf } from '../../src/adapters/factors.ts';
 import type { AdapterMethod } from '../../src/adapters/methods.ts';
-import { ruleOf } from '../../src/adapters/methods.ts';
-import { WeightOps } from '../../src/adapters/weightOps.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
-import { TILE } from '../../src/kernels/table.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
-import { ParameterStore } from '../../src/program/parameters.ts';
-import { ProgramBuilder } from '../../src/program/program.ts';
-import type { Value } from '../../src/program/value.ts';
-import { LocalSession } from '../../src/runtime/local.ts';
-import { fromTiles, toTiles } from '../../src/runtime/tiles.ts';
-import { pack, unpack } from '../../src/sparse/pack.ts';
-import type { PackedWeight } from '../../src/sparse/weight.ts';
+import { pack } from '../../src/sparse/pack.ts';
 import { EPS, expectClose, largest } from '../kernels/claims.ts';
-import { fullest } from '../kernels/data.ts';
 import { eachFlavour } from '../kernels/harness.ts';
 import { hasShared, sharedPath } from '../shared.ts';
-import type { LinearCase, Result } from './linearTolerances.ts';
+import type { GoldenCase as Golden } from './linearRun.ts';
+import { CASES, readCase, runLinear } from './linearRun.ts';
+import type { LinearCase } from './linearTolerances.ts';
 import { mergedTolerance, resultTolerances } from './linearTolerances.ts';
 
-const CASES = ['nm24', 'nm24_odd', 'nm48', 'nm14', 'csr50', 'csr90', 'csr_empty_rows', 'dense', 'one_token'];
 const METHODS = ['lors', 'sp-lora', 'lora', 'hira'] as const;
-const SCALING = 2;
-
-interface Golden extends LinearCase {
-  want(method: string, result: Result): Float32Array;
-}
 
 const golden = hasShared
   ? parseSafetensors(new Uint8Array(readFileSync(sharedPath('golden', 'kernels.safetensors'))), 'kernels.safetensors')
   : undefined;
 
-function read(name: string): Golden {
-  const tensor = (part: string): Float32Array<ArrayBuffer> => new Float32Array(golden!.read(`${name}.${part}`).buffer as ArrayBuffer);
-  const [rows, cols] = golden!.info(`${name}.W`)!.shape as [number, number];
-  const rank = golden!.info(`${name}.A`)!.shape[1]!;
-  const [W, x, gy, A, B, merged] = [tensor('W'), tensor('x'), tensor('gy'), tensor('A'), tensor('B'), tensor('merged')];
-  const counts = fullest(W, rows, cols);
-  const sizes = { rows, cols, tokens: x.length / cols, rank, ...counts, scaling: SCALING };
-  return { ...sizes, W, x, gy, A, B, merged, want: (method, result) => tensor(`${method}.${result}`) };
-}
+const read = (name: string): Golden => readCase(golden!, name);
 
 /** The same case with SPP's factors, P as B and q as A; undefined where the rank does not divide the outputs. */
 function readSpp(name: string): Golden | undefined {
@@ -80,47 +55,13 @@ function modulated({ W, cols, scaling }: LinearCase, update: (i: number, j: numb
   return W.map((w, at) => w * (1 + scaling * update(Math.floor(at / cols), at % cols)));
 }
 
-/** Runs the real layer, forward and backward, and a merge by itself. */
-function run(c: Golden, method: AdapterMethod, weight: PackedWeight, flavour: Flavour): Record<Result | 'merged', Float32Array> {
-  const { rows, cols, tokens, rank } = c;
-  const tiles = Math.ceil(tokens / TILE);
-  const { upShape, linear } = ruleOf(method);
-  const initial: FactorTensors = { rank, up: c.A, down: c.B };
-  const factors = addFactors(new ParameterStore(), 'golden', cols, rows, SCALING, initial, { upShape });
-  const layer = linear('golden', new WeightOps('golden', weight), factors, {});
-
-  const value = (name: string, features: number, kind: 'input' | 'output'): Value => ({ name, kind, bytes: tiles * features * TILE * 4 });
-  const [x, dy] = [value('x', cols, 'input'), value('dy', rows, 'input')];
-  const [y, dx] = [value('y', rows, 'output'), value('dx', cols, 'output')];
-  const step = new ProgramBuilder('step', tiles);
-  layer.forward(step, y, 0, x);
-  layer.backward(step, dx, 0, dy, x);
-  const merging = new ProgramBuilder('merge', tiles);
-  const merged = layer.merged(merging);
-
-  const session = new LocalSession([step.finish(), merging.finish()], { module: kernelModule(flavour).module });
-  session.write(x, toTiles(c.x, tokens, cols));
-  session.write(dy, toTiles(c.gy, tokens, rows));
-  const counts = { tokens, tiles, labelled: 0, labelTiles: 0 };
-  session.run('step', counts);
-  session.run('merge', counts);
-  const { up, down } = moduleOf(factors, ({ gradient, length }) => session.floats(gradient).slice(0, length));
-  return {
-    y: fromTiles(session.floats(y), tokens, rows),
-    gx: fromTiles(session.floats(dx), tokens, cols),
-    gA: up,
-    gB: down,
-    merged: unpack(weight, session.floats(merged).slice()),
-  };
-}
-
 describe.skipIf(!hasShared)(hasShared ? "PyTorch's numbers" : "PyTorch's numbers (skipped: no ../shared)", () => {
   eachFlavour((flavour) => {
     describe.each(CASES)('%s', (name) => {
       const formats = name === 'dense' ? (['dense', 'quad', 'csr'] as const) : (['quad', 'csr'] as const);
       describe.each(formats)('as %s', (format) => {
         const claim = (method: AdapterMethod, c: Golden): void => {
-          const got = run(c, method, pack('F32', c.W, c.rows, c.cols, { format }), flavour);
+          const got = runLinear(c, method, pack('F32', c.W, c.rows, c.cols, { format }), kernelModule(flavour).module);
           const allowed = resultTolerances(method, c);
           for (const result of ['y', 'gx', 'gA', 'gB'] as const) {
             const want = c.want(method, result);

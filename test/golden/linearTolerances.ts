@@ -4,7 +4,7 @@
  * signed products of a and b is taken to be at most sqrt(n) max|a| max|b|.
  */
 import type { AdapterMethod } from '../../src/adapters/methods.ts';
-import { EPS, largest, tolerance } from '../kernels/claims.ts';
+import { EPS, largest, tolerance } from '../kernels/tolerance.ts';
 
 export interface LinearCase {
   readonly rows: number;

@@ -1,22 +1,21 @@
 /** stories260K and the golden tensors that PyTorch made from it: ../shared, opened once a test file. */
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'vitest';
-import type { FactorTensors } from '../../src/adapters/factors.ts';
 import { loadModel } from '../../src/io/model.ts';
 import type { SafetensorsFile } from '../../src/io/safetensors.ts';
 import { openSafetensors } from '../../src/io/safetensors.ts';
 import type { Sequence } from '../../src/models/batch.ts';
-import { withValues } from '../../src/models/fuse.ts';
 import type { AdapterTraining } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
-import { pack } from '../../src/sparse/pack.ts';
 import { hasShared, sharedPath } from '../shared.ts';
+import type { GoldenMethod } from './trainingRun.ts';
+import { trainingAtStart, wandaOf } from './trainingRun.ts';
+
+export { GOLDEN_LENGTH, GOLDEN_METHODS } from './trainingRun.ts';
+export type { GoldenMethod } from './trainingRun.ts';
 
 /** The model's directory. */
 export const STORIES = sharedPath('models', 'stories260K');
-
-/** Input tokens of every golden sequence, as reference.py cut them. */
-export const GOLDEN_LENGTH = 96;
 
 /** A suite that needs ../shared: one skipped line that says so where that is missing (test/shared.ts fails under CI). */
 export function withShared(name: string, suite: () => void): void {
@@ -71,23 +70,12 @@ export function denseModel(): LlamaModel {
   return loadModel(STORIES);
 }
 
-/** The base of the golden training runs: PyTorch's wanda 2:4 weights, every other tensor from the dense checkpoint. */
+/** The base of the golden training runs. */
 export function wandaModel(): LlamaModel {
-  const dense = denseModel();
-  const linears = new Map(
-    [...dense.linears].map(([name, { rows, cols }]) => [name, pack('F32', floats('pruned', `wanda/${name}.weight`), rows, cols)]),
-  );
-  return withValues(dense, { linears });
+  return wandaOf(denseModel(), (tensor) => floats('pruned', tensor));
 }
 
-export const GOLDEN_METHODS = ['lors', 'sp-lora', 'lora'] as const;
-export type GoldenMethod = (typeof GOLDEN_METHODS)[number];
-
-/** The golden runs' adapters as they start. reference.py's A is up, its B is down; rank 8, scaling 2. */
+/** The golden runs' adapters as they start. */
 export function goldenTraining(model: LlamaModel, method: GoldenMethod): AdapterTraining {
-  const factors = new Map<string, FactorTensors>();
-  for (const name of model.linears.keys()) {
-    factors.set(name, { rank: 8, up: floats('train', `init/${name}.weight.A`), down: floats('train', `init/${name}.weight.B`) });
-  }
-  return { method, scaling: 2, factors };
+  return trainingAtStart(model, method, (tensor) => floats('train', tensor));
 }

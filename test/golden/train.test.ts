@@ -4,7 +4,6 @@ import { moduleOf } from '../../src/adapters/factors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { localSessions } from '../../src/runtime/local.ts';
 import type { Flavour } from '../../src/kernels/table.ts';
-import type { Sequence } from '../../src/models/batch.ts';
 import type { Recompute } from '../../src/nn/block.ts';
 import { evaluateModel } from '../../src/train/evaluate.ts';
 import { Trainer } from '../../src/train/trainer.ts';
@@ -12,27 +11,12 @@ import type { TrainerState } from '../../src/train/trainer.ts';
 import { expectClose, largest, sameBits } from '../kernels/claims.ts';
 import { eachFlavour } from '../kernels/harness.ts';
 import type { GoldenMethod } from './stories.ts';
+import { GOLDEN_RATE, GOLDEN_STEPS, batchOf, goldenOptions } from './trainingRun.ts';
 import { GOLDEN_LENGTH, GOLDEN_METHODS, floats, goldenTraining, report, sequences, wandaModel, withShared } from './stories.ts';
-
-const BATCH = 4;
-const STEPS = 20;
-const LEARNING_RATE = 5e-3;
 
 function trainer(method: GoldenMethod, flavour: Flavour, recompute: Recompute = 'none'): Trainer {
   const model = wandaModel();
-  return new Trainer(model, {
-    training: goldenTraining(model, method),
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
-    batchTokens: BATCH * GOLDEN_LENGTH,
-    maxSeqLength: GOLDEN_LENGTH,
-    recompute,
-    sessions: localSessions({ module: kernelModule(flavour).module }),
-  });
-}
-
-/** Batch `step` of the golden run, from 0. */
-function batchOf(all: readonly Sequence[], step: number): Sequence[] {
-  return all.slice(step * BATCH, (step + 1) * BATCH);
+  return new Trainer(model, goldenOptions(goldenTraining(model, method), kernelModule(flavour).module, recompute));
 }
 
 /** Both factors of every module, unpadded, as parameters or as gradients. */
@@ -51,8 +35,8 @@ withShared('training on stories260K, pruned by wanda to 2:4', () => {
       const batches = sequences('train', 'batches');
       const want = report().train[method]!;
       const losses: number[] = [];
-      for (let step = 0; step < STEPS; step++) {
-        losses.push((await t.update([batchOf(batches, step)], LEARNING_RATE)).loss);
+      for (let step = 0; step < GOLDEN_STEPS; step++) {
+        losses.push((await t.update([batchOf(batches, step)], GOLDEN_RATE)).loss);
         if (step > 0) continue;
         let compared = 0;
         for (const [tensor, got] of factorsOf(t, 'gradient')) {
@@ -80,7 +64,7 @@ withShared('training on stories260K, pruned by wanda to 2:4', () => {
     test('the gradients of lors and of the exact rule differ, as the golden ones do: a mask left out is seen', async () => {
       const gradients = async (method: GoldenMethod): Promise<Map<string, Float32Array>> => {
         const t = trainer(method, flavour);
-        await t.update([batchOf(sequences('train', 'batches'), 0)], LEARNING_RATE);
+        await t.update([batchOf(sequences('train', 'batches'), 0)], GOLDEN_RATE);
         return new Map(factorsOf(t, 'gradient'));
       };
       const [lors, exact] = [await gradients('lors'), await gradients('sp-lora')];
@@ -96,7 +80,7 @@ withShared('training on stories260K, pruned by wanda to 2:4', () => {
       const run = async (recompute: Recompute): Promise<{ t: Trainer; losses: number[]; tensors: TrainerState['tensors'] }> => {
         const t = trainer(method, flavour, recompute);
         const losses: number[] = [];
-        for (const step of [0, 1, 2]) losses.push((await t.update([batchOf(batches, step)], LEARNING_RATE)).loss);
+        for (const step of [0, 1, 2]) losses.push((await t.update([batchOf(batches, step)], GOLDEN_RATE)).loss);
         return { t, losses, tensors: t.state().tensors };
       };
       const [kept, again] = [await run('none'), await run('block')];

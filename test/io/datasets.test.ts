@@ -2,9 +2,11 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FormatError, UnsupportedError } from '../../src/core/errors.ts';
-import { loadDataset, tokenizeRows } from '../../src/io/datasets.ts';
+import { loadDataset } from '../../src/io/datasets.ts';
+import { tokenizeRows } from '../../src/io/tokenizeRows.ts';
 import type { Row } from '../../src/io/rows.ts';
-import { loadTokenizer, type Tokenizer } from '../../src/io/tokenizer.ts';
+import { loadTokenizer } from '../../src/io/tokenizer.ts';
+import type { Tokenizer } from '../../src/io/tokenizerFormat.ts';
 import { hasShared, sharedPath } from '../shared.ts';
 import { temporaryDirectory } from './temporary.ts';
 

@@ -2,7 +2,9 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FormatError, UnsupportedError } from '../../src/core/errors.ts';
-import { StreamDecoder, loadTokenizer, type Tokenizer } from '../../src/io/tokenizer.ts';
+import { StreamDecoder } from '../../src/io/streamDecoder.ts';
+import { loadTokenizer } from '../../src/io/tokenizer.ts';
+import type { Tokenizer } from '../../src/io/tokenizerFormat.ts';
 import { hasShared, sharedPath } from '../shared.ts';
 import { temporaryDirectory } from './temporary.ts';
 

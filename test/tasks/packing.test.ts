@@ -1,7 +1,8 @@
 /** Documents that share a batch do not see each other, and only targets count: in the loss and in the gradient. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadDataset, tokenizeRows } from '../../src/io/datasets.ts';
+import { loadDataset } from '../../src/io/datasets.ts';
+import { tokenizeRows } from '../../src/io/tokenizeRows.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { loadTokenizer } from '../../src/io/tokenizer.ts';
 import type { Sequence } from '../../src/models/batch.ts';

@@ -55,9 +55,7 @@ async function denseGradients(model: LlamaModel): Promise<Map<string, Float32Arr
   });
   await trainer.update([SAMPLES], 1e-9);
   const parameters = new Map(trainer.compiled.store.runs.flatMap((run) => run.parameters.map((p) => [p.name, p] as const)));
-  return new Map(
-    [...dense.linears].map(([name, w]) => [name, unpack({ ...w, dtype: 'F32' }, trainer.gradient(parameters.get(name)!))]),
-  );
+  return new Map([...dense.linears].map(([name, w]) => [name, unpack({ ...w, dtype: 'F32' }, trainer.gradient(parameters.get(name)!))]));
 }
 
 /** [out, in] -> [in, out]. */

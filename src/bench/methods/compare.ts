@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { ruleOf } from '../../adapters/methods.ts';
 import type { Given, Resolved } from '../../core/options.ts';
 import { resolveOptions } from '../../core/options.ts';
+import { VERSION } from '../../core/version.ts';
 import { loadAdapter } from '../../io/adapter.ts';
 import { createOutputDirectory } from '../../io/atomic.ts';
 import { kernelModule } from '../../io/kernelModule.ts';
 import { loadModel } from '../../io/model.ts';
-import { packageVersion } from '../../io/packageVersion.ts';
 import { fuseAdapter } from '../../models/adapter.ts';
 import type { LlamaModel } from '../../models/model.ts';
 import { evaluate } from '../../tasks/evaluate.ts';
@@ -102,7 +102,7 @@ export async function compare(options: Given<typeof COMPARE_OPTIONS>, { onEvent,
     const report: CompareReport = {
       schema: 'lors-compare/1',
       made,
-      version: packageVersion(),
+      version: VERSION,
       host: hostOf(),
       options: { ...settings },
       iters: settings.iters,

@@ -1,0 +1,4 @@
+declare module 'lors-wasm/*.wasm' {
+  const module: WebAssembly.Module;
+  export default module;
+}
