@@ -5,7 +5,8 @@
 // Outputs are written (=), but parameters' gradients, and what says +=, are added to. `init` is where an output starts
 // from: another buffer, the output itself, or 0 for zeros.
 export { spmmQuad, spmmTQuad } from './quad';
-export { mergeQuad, sddmmQuad, upGradQuad, downGradQuad } from './quadAdapter';
+export { mergeQuad, sddmmQuad } from './quadAdapter';
+export { upGradQuad, downGradQuad } from './quadFactors';
 export { spmmCsr, spmmTCsr } from './csr';
 export { mergeCsr, sddmmCsr, upGradCsr, downGradCsr } from './csrAdapter';
 export { spmmBlock, spmmTBlock } from './block';

@@ -12,7 +12,21 @@ export { GENERATE_OPTIONS, generate } from './tasks/generate.ts';
 export { FUSE_OPTIONS, fuse } from './tasks/fuse.ts';
 export { INSPECT_OPTIONS, inspect, inspectModel } from './tasks/inspect.ts';
 export type { LayerReport, ModelReport } from './tasks/inspect.ts';
-export type { DoneEvent, EvalEvent, PruneEvent, SaveEvent, SearchEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
+export type {
+  DoneEvent,
+  EvalEvent,
+  InitEvent,
+  PruneEvent,
+  SaveEvent,
+  SearchEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+} from './tasks/events.ts';
+export { compare } from './bench/methods/compare.ts';
+export type { CompareEvent, CompareHooks, CompareResult } from './bench/methods/compare.ts';
+export { COMPARE_OPTIONS } from './bench/methods/options.ts';
+export type { CompareReport, CurvePoint, MethodRow, MethodRun } from './bench/methods/types.ts';
 
 // Models, adapters, tokenizers and text.
 export { checkTokenizer, loadModel, saveModel } from './io/model.ts';
@@ -61,6 +75,8 @@ export { initialFactors } from './train/initial.ts';
 export { Evaluator, evaluateModel } from './train/evaluate.ts';
 export { RankSampler, climb } from './train/nls.ts';
 export type { ClimbOptions, ClimbTurn, Ranks } from './train/nls.ts';
+export { gradientFactors } from './train/gradientInit.ts';
+export type { GradientInitOptions } from './train/gradientInit.ts';
 export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
 export { generateIds } from './generate/generate.ts';
 export type { GenerateOptions } from './generate/generate.ts';

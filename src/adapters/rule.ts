@@ -48,6 +48,8 @@ export interface AdapterRule {
   /** Whether it runs with its first ranks alone (NLS), and whether it knows grids (QA-SparsePEFT). Neither when absent. */
   readonly elastic?: boolean;
   readonly quantizes?: boolean;
+  /** Why `down` cannot start from the gradient of the weight (train/gradientInit.ts), where it cannot. */
+  readonly noGradientInit?: string;
   /** Throws RangeError where a weight of this shape cannot have an adapter of this rank. */
   readonly check?: (name: string, rows: number, cols: number, rank: number) => void;
   readonly linear: (name: string, ops: WeightOps, factors: Factors, options: AdapterLayerOptions) => AdapterLinear;

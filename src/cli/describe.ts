@@ -26,6 +26,8 @@ export function describeEvent(event: Told): string {
     }
     case 'prune':
       return `pruned block ${event.layer} of ${event.layers}`;
+    case 'init':
+      return `gradient of ${event.samples} windows: pass ${event.pass} of ${event.passes}`;
     case 'step': {
       const { step, steps, loss, learningRate, gradNorm, tokensPerSecond, secondsLeft, peakBytes } = event;
       return (

@@ -2,6 +2,7 @@
 /** The command `lors`. */
 import { Command, CommanderError } from 'commander';
 import { BENCH_OPTIONS } from '../bench/options.ts';
+import { COMPARE_OPTIONS } from '../bench/methods/options.ts';
 import { packageVersion } from '../io/packageVersion.ts';
 import { EVALUATE_OPTIONS } from '../tasks/evaluate.ts';
 import { FINETUNE_OPTIONS } from '../tasks/finetuneOptions.ts';
@@ -12,7 +13,18 @@ import { PRUNE_OPTIONS } from '../tasks/prune.ts';
 import { QUANTIZE_OPTIONS } from '../tasks/quantize.ts';
 import { SEARCH_OPTIONS } from '../tasks/search.ts';
 import { addCommand } from './command.ts';
-import { runBench, runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune, runQuantize, runSearch } from './commands.ts';
+import {
+  runBench,
+  runCompare,
+  runEvaluate,
+  runFinetune,
+  runFuse,
+  runGenerate,
+  runInspect,
+  runPrune,
+  runQuantize,
+  runSearch,
+} from './commands.ts';
 
 /** Exit codes: 1 something went wrong, 2 the command line was wrong, 130 interrupted. */
 const USAGE = 2;
@@ -31,6 +43,7 @@ function build(): Command {
   addCommand(program, 'generate', 'go on from a prompt', GENERATE_OPTIONS, runGenerate);
   addCommand(program, 'fuse', 'merge an adapter into its model; zeros stay zero', FUSE_OPTIONS, runFuse);
   addCommand(program, 'inspect', 'pattern, density and bytes of each matrix', INSPECT_OPTIONS, runInspect);
+  addCommand(program, 'compare', 'which method to use: all of them on one model and text, side by side', COMPARE_OPTIONS, runCompare);
   addCommand(
     program,
     'bench',

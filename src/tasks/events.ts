@@ -29,6 +29,17 @@ export interface PruneEvent {
   readonly layers: number;
 }
 
+/** After each pass of the gradient initialisation. */
+export interface InitEvent {
+  readonly event: 'init';
+  readonly pass: number;
+  readonly passes: number;
+  /** Windows that the gradient is the mean of. */
+  readonly samples: number;
+  /** Since the first pass began. */
+  readonly seconds: number;
+}
+
 export interface StepEvent {
   readonly event: 'step';
   /** Updates so far. */
@@ -90,4 +101,4 @@ export interface DoneEvent {
   readonly peakBytes: number;
 }
 
-export type TrainEvent = StartEvent | PruneEvent | ProgressEvent | StepEvent | EvalEvent | SearchEvent | SaveEvent | DoneEvent;
+export type TrainEvent = StartEvent | PruneEvent | InitEvent | ProgressEvent | StepEvent | EvalEvent | SearchEvent | SaveEvent | DoneEvent;

@@ -23,7 +23,7 @@ import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { ElasticRun } from './elastic.ts';
 import type { FinetuneSettings, Prepared } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { initialized, prepare } from './prepare.ts';
 import { checkSqft, largestRank } from './sqftOptions.ts';
 import type { Schedule } from '../train/schedule.ts';
 import { learningRateAt } from '../train/schedule.ts';
@@ -32,6 +32,8 @@ import { Trainer } from '../train/trainer.ts';
 export interface FinetuneHooks {
   /** Told of every event as it happens. */
   readonly onEvent?: (event: TrainEvent) => void;
+  /** Awaited before each update, with the updates so far: where runs take turns. */
+  readonly beforeStep?: (step: number) => Promise<void>;
   /** Stops the run after the step that is under way; a checkpoint is saved first. */
   readonly signal?: AbortSignal;
 }
@@ -64,7 +66,7 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   const run = await planned(settings, host, tell);
   try {
     await run.start();
-    return await run.loop(hooks.signal);
+    return await run.loop(hooks);
   } catch (error) {
     throw run.withCheckpoint(error);
   } finally {
@@ -73,13 +75,18 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
 }
 
 /** Throws RangeError where an option was given that the method has no use for. */
-function checkMethod({ method }: FinetuneSettings, { gradient, merge }: Given<typeof FINETUNE_OPTIONS>): void {
+function checkMethod({ method, init }: FinetuneSettings, { gradient, merge }: Given<typeof FINETUNE_OPTIONS>): void {
   const gradients = method === 'full' ? [] : ruleOf(method).gradients;
   if (gradient !== undefined && !gradients.includes(gradient)) {
     throw new RangeError(explain('--gradient', `${gradients.join(' or ') || 'none'} with --method ${method}`, gradient));
   }
   if (merge === 'keep' && (method === 'full' || !ruleOf(method).merges))
     throw new RangeError(explain('--merge', `a method that merges; ${method} never does`, merge));
+  const why = method === 'full' ? 'it has no factors' : ruleOf(method).noGradientInit;
+  if (init === 'gradient' && why !== undefined)
+    throw new RangeError(
+      explain('--init gradient', 'a --method whose update is a product of two factors', method, `Of ${method}, ${why}.`),
+    );
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
@@ -87,7 +94,8 @@ async function planned(settings: FinetuneSettings, host: Host, tell: (event: Tra
   const prepared = await prepare(settings, host, tell);
   try {
     const sessions = host.sessions(prepared.arena, await arenaBudget(settings.memory, prepared.arena, host.threads));
-    return new Run(settings, prepared, host, sessions, tell);
+    const training = await initialized(settings, prepared, sessions, tell);
+    return new Run(settings, { ...prepared, training }, host, sessions, tell);
   } catch (error) {
     if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
     throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);
@@ -181,7 +189,7 @@ class Run {
     return this.#trainer.close();
   }
 
-  async loop(signal: AbortSignal | undefined): Promise<FinetuneResult> {
+  async loop({ signal, beforeStep }: FinetuneHooks): Promise<FinetuneResult> {
     const { stepsPerReport, stepsPerEval, saveEvery, gradAccumulationSteps } = this.#settings;
     const { steps } = this.#schedule;
     const began = performance.now();
@@ -189,6 +197,7 @@ class Run {
     let tokens = 0;
     let perplexity: number | undefined;
     while (this.#trainer.step < steps && !signal?.aborted) {
+      await beforeStep?.(this.#trainer.step);
       const learningRate = learningRateAt(this.#schedule, this.#trainer.step);
       const batches = Array.from({ length: gradAccumulationSteps }, () => this.#stream.next());
       this.#elastic?.draw();

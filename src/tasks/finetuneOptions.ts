@@ -45,6 +45,14 @@ export const FINETUNE_OPTIONS = {
   ...QUANTIZING,
   ...NLS,
   targetModules: { kind: 'list', default: PROJECTIONS, values: PROJECTIONS, help: 'projections that get an adapter' },
+  init: {
+    kind: ['kaiming', 'gradient'],
+    default: 'kaiming',
+    help: "start of the adapter's down: random, or the top singular vectors of the dense weights' mean gradient",
+  },
+  initSamples: { kind: 'whole', default: 128, least: 1, help: 'with --init gradient: windows of the training data that it is the mean of' },
+  initPasses: { kind: 'whole', default: 2, least: 1, help: 'with --init gradient: passes over them; more are more exact' },
+  initGamma: { kind: 'number', default: 1, above: 0, help: 'with --init gradient: what the singular vectors are divided by' },
   iters: { kind: 'whole', least: 1, help: 'updates; instead of --epochs' },
   epochs: { kind: 'number', default: 1, above: 0, help: 'passes over the training data' },
   batchSize: {

@@ -20,10 +20,12 @@ import { pruneModel } from '../prune/prune.ts';
 import type { Grid } from '../quant/grid.ts';
 import { GROUP_SIZE } from '../quant/grid.ts';
 import { Arena } from '../runtime/arena.ts';
+import type { Sessions } from '../runtime/session.ts';
 import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
 import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
+import { gradientFactors } from '../train/gradientInit.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { PRUNING, pruneRule } from './pruningOptions.ts';
@@ -159,6 +161,26 @@ function gridsFor(model: LlamaModel, base: string, names: Iterable<string>, size
   }
   const others = all.filter((name) => !own.has(name));
   return new Map([...own, ...gridsOf(model, others, size ?? has ?? GROUP_SIZE)]);
+}
+
+/**
+ * What trains, as it starts: with `--init gradient`, factors from the gradient over a sample of the training data. A run that goes
+ * on has its factors in the checkpoint already, and needs no more than their shapes.
+ */
+export async function initialized(
+  settings: FinetuneSettings,
+  { model, train, training }: Prepared,
+  sessions: Sessions,
+  tell: (event: TrainEvent) => void,
+): Promise<Training> {
+  if (settings.init === 'kaiming' || settings.resume !== undefined || !('factors' in training)) return training;
+  const { initSamples, initPasses: passes, initGamma: gamma, seed, maxSeqLength, batchSize, recompute } = settings;
+  const samples = sampleWindows(train, initSamples, seed);
+  const began = performance.now();
+  const onPass = (pass: number): void =>
+    tell({ event: 'init', pass, passes, samples: samples.length, seconds: (performance.now() - began) / 1000 });
+  const given = { samples, passes, gamma, seed, recompute, batchTokens: maxSeqLength * batchSize, sessions, onPass };
+  return { ...training, factors: await gradientFactors(model, training.factors, given) };
 }
 
 /** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */

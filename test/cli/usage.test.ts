@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { COMPARE_OPTIONS } from '../../src/bench/methods/options.ts';
 import { BENCH_OPTIONS } from '../../src/bench/options.ts';
 import { flagOf } from '../../src/core/options.ts';
 import type { OptionTable } from '../../src/core/options.ts';
@@ -25,6 +26,7 @@ const COMMANDS: Readonly<Record<string, OptionTable>> = {
   generate: GENERATE_OPTIONS,
   fuse: FUSE_OPTIONS,
   inspect: INSPECT_OPTIONS,
+  compare: COMPARE_OPTIONS,
   bench: BENCH_OPTIONS,
 };
 
@@ -41,6 +43,7 @@ const PROMISED: Readonly<Record<string, string>> = {
   generate: 'model adapter prompt max-tokens temperature top-k top-p seed',
   fuse: 'model adapter out',
   inspect: 'model json',
+  compare: 'model data methods iters learning-rates target json',
   bench: 'patterns ops shapes tokens threads flavours against out json quick quality model data compare',
 };
 
