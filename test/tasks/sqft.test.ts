@@ -89,7 +89,7 @@ withShared('SQFT', () => {
       await run(tune(qa, { quantize: 'int4', groupSize: 16 }));
       fuse({ model: at('base'), adapter: qa, out: fused });
       quantize({ model: at('base'), out: at('rounded'), groupSize: 16 });
-    });
+    }, 120_000);
 
     test('the adapter holds the grid of the base, and says so', () => {
       expect(readJson(join(qa, 'adapter_config.json'))).toMatchObject({
@@ -259,7 +259,7 @@ withShared('SQFT', () => {
       let result: Awaited<ReturnType<typeof run>>;
       beforeAll(async () => {
         result = await run(tune(out, { ...nls, iters: 20, quantize: 'int4', nlsSearch: 'hill-climbing', nlsTurns: 8, valBatches: 0 }));
-      });
+      }, 120_000);
 
       test('ends with ranks that are no worse than the middle, and fuse and eval use them', async () => {
         const { events, perplexity } = result;
