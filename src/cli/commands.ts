@@ -9,6 +9,8 @@ import { generate } from '../tasks/generate.ts';
 import { inspect, inspectModel } from '../tasks/inspect.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { prune } from '../tasks/prune.ts';
+import { quantize } from '../tasks/quantize.ts';
+import { search } from '../tasks/search.ts';
 import { describeModel } from './describe.ts';
 import { describeCompared, describeRun } from './describeCompare.ts';
 import { describeBench, describeBenchEvent, describeComparison } from './describeBench.ts';
@@ -39,6 +41,18 @@ export async function runPrune(given: Options, reporter: Reporter): Promise<void
 
 export function runFuse(given: Options, reporter: Reporter): void {
   tellModel(fuse(given as unknown as Parameters<typeof fuse>[0]), given, reporter);
+}
+
+export function runQuantize(given: Options, reporter: Reporter): void {
+  tellModel(quantize(given as unknown as Parameters<typeof quantize>[0]), given, reporter);
+}
+
+export async function runSearch(given: Options, reporter: Reporter): Promise<void> {
+  const { loss, perplexity, tokens } = await search(given as unknown as Parameters<typeof search>[0], ({ turn, loss: tried, best }) =>
+    reporter.result({ event: 'search', turn, loss: tried, best }, `turn ${turn}  loss ${tried.toFixed(4)}  best ${best.toFixed(4)}\n`),
+  );
+  const text = `perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}; saved in ${String(given['out'])}\n`;
+  reporter.result({ event: 'result', out: given['out'], loss, perplexity, tokens }, text);
 }
 
 function tellModel(model: LlamaModel, given: Options, reporter: Reporter): void {

@@ -74,6 +74,17 @@ export interface EvalEvent {
   readonly perplexity: number;
 }
 
+/** A turn of the search for the ranks of a sub-adapter; 0 is the heuristic one. */
+export interface SearchEvent {
+  readonly event: 'search';
+  readonly step: number;
+  readonly turn: number;
+  readonly turns: number;
+  readonly loss: number;
+  /** The lowest loss so far. */
+  readonly best: number;
+}
+
 export interface SaveEvent {
   readonly event: 'save';
   readonly step: number;
@@ -90,4 +101,4 @@ export interface DoneEvent {
   readonly peakBytes: number;
 }
 
-export type TrainEvent = StartEvent | PruneEvent | InitEvent | ProgressEvent | StepEvent | EvalEvent | SaveEvent | DoneEvent;
+export type TrainEvent = StartEvent | PruneEvent | InitEvent | ProgressEvent | StepEvent | EvalEvent | SearchEvent | SaveEvent | DoneEvent;

@@ -6,6 +6,7 @@ import { MERGE_RULES } from '../adapters/rule.ts';
 import { PRUNERS } from '../prune/scores.ts';
 import { PROJECTIONS } from '../models/names.ts';
 import { SCHEDULES } from '../train/schedule.ts';
+import { NLS, QUANTIZING } from './sqftOptions.ts';
 import { COMMON } from './commonOptions.ts';
 import { PRUNING } from './pruningOptions.ts';
 
@@ -41,6 +42,8 @@ export const FINETUNE_OPTIONS = {
   rank: { kind: 'whole', default: 16, least: 1, help: 'rank of the adapter' },
   alpha: { kind: 'number', default: 32, above: 0, help: 'scaling = alpha / rank' },
   rslora: { kind: 'flag', default: false, help: 'scaling = alpha / sqrt(rank)' },
+  ...QUANTIZING,
+  ...NLS,
   targetModules: { kind: 'list', default: PROJECTIONS, values: PROJECTIONS, help: 'projections that get an adapter' },
   init: {
     kind: ['kaiming', 'gradient'],

@@ -14,6 +14,8 @@ import type { Program } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
 import type { Session, Sessions } from '../runtime/session.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
+import type { Ranks } from './nls.ts';
+import { openGates, wholeRanks } from './nls.ts';
 import type { AdamW, Optimizer } from './optimizer.ts';
 import { hyperOf, optimizer } from './optimizer.ts';
 import type { RecomputeChoice } from './recompute.ts';
@@ -72,6 +74,7 @@ export class Trainer {
     this.#session = options.sessions.open(programs(this.recomputed));
     // The arena has them now; a second copy would stay for the whole run.
     this.compiled.store.forgetInitial();
+    this.useRanks(wholeRanks(this.compiled));
   }
 
   /** Resolves when all threads are there. */
@@ -135,6 +138,11 @@ export class Trainer {
     await session.run('update', NOTHING);
     this.#step++;
     return { loss: total / labelled, gradNorm, tokens, labelled };
+  }
+
+  /** From now on elastic factors run with these ranks of each group; the gradients of the others are zero. */
+  useRanks(ranks: Ranks): void {
+    openGates(this.#session, this.compiled, ranks);
   }
 
   /** Summed loss and labelled tokens of one batch, with the parameters as they are. */
