@@ -1,5 +1,6 @@
 /** Perplexity of a model directory, with an adapter or without: the job of `lors eval`. */
 import { tmpdir } from 'node:os';
+import { FormatError, explain } from '../core/errors.ts';
 import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
@@ -19,6 +20,7 @@ export const EVALUATE_OPTIONS = {
   model: COMMON.model,
   data: { kind: 'text', required: true, help: '.txt or .jsonl file, or a directory (its test split, else valid, else train)' },
   adapter: { kind: 'text', help: 'adapter directory' },
+  split: { kind: ['auto', 'train', 'valid', 'test'], default: 'auto', help: 'of a data directory; auto is test, else valid, else train' },
   maxSeqLength: { kind: 'whole', default: 512, least: 2, help: 'tokens of a window; longer documents are cut' },
   maskPrompt: { kind: 'flag', default: false, help: 'count completions and answers only' },
   separator: COMMON.separator,
@@ -40,8 +42,10 @@ export async function evaluate(
   checkTokenizer(model, tokenizer);
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter);
   if (adapter) checkAdapter(model, adapter);
-  const { test, valid, train } = loadDataset(settings.data, settings.separator);
-  const { documents } = tokenizeRows(test ?? valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
+  const dataset = loadDataset(settings.data, settings.separator);
+  const rows = settings.split === 'auto' ? (dataset.test ?? dataset.valid ?? dataset.train) : dataset[settings.split];
+  if (!rows) throw new FormatError(explain(`data ${settings.data}`, `a ${settings.split} split`, 'none'));
+  const { documents } = tokenizeRows(rows, tokenizer, { maskPrompt: settings.maskPrompt });
   const evaluation = await evaluateModel(model, documents, {
     maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
     sessions: sessions(arena),

@@ -3,25 +3,33 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdapterConfig } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
+import { explain } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import type { Resolved } from '../core/options.ts';
 import { loadDataset, tokenizeRows } from '../io/datasets.ts';
+import { loadGrids } from '../io/grid.ts';
 import { checkTokenizer, loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
+import { gridsOf, shapesOf } from '../models/grids.ts';
 import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
+import type { Grid } from '../quant/grid.ts';
+import { GROUP_SIZE } from '../quant/grid.ts';
 import { Arena } from '../runtime/arena.ts';
+import type { Sessions } from '../runtime/session.ts';
 import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { TrainEvent } from './events.ts';
 import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
+import { gradientFactors } from '../train/gradientInit.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { PRUNING, pruneRule } from './pruningOptions.ts';
+import { SEARCHING, elasticOf } from './sqftOptions.ts';
 
 export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
 
@@ -51,6 +59,7 @@ const FREE = new Set<string>([
   'sparsity',
   ...Object.keys(PRUNING),
   'calibrationSamples',
+  ...Object.keys(SEARCHING),
   'memory',
   'recompute',
   'merge',
@@ -87,6 +96,10 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
   const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
 
+  const elastic = elasticOf(settings, rank);
+  if (settings.nlsSearch === 'hill-climbing' && valid.length === 0)
+    throw new RangeError('--nls-search hill-climbing: expected a valid split in --data to look for ranks on, got none.');
+
   const pruned = join(settings.out, 'pruned');
   let model = source;
   let base = settings.model;
@@ -104,10 +117,19 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   // Only a schedule that does not know its end can be given another one.
   const free = settings.lrSchedule === 'constant' ? new Set([...FREE, 'iters', 'epochs']) : FREE;
   const fingerprint = patternFingerprint(model);
+  const grids = settings.quantize && factors ? gridsFor(model, base, factors.keys(), settings.groupSize) : undefined;
+  const groupSize = grids && [...grids.values()][0]?.size;
   const training: Training =
     method === 'full' || factors === undefined
       ? { method: 'full' }
-      : { method, gradient, merge, scaling: scalingOf(alpha, rank, rslora), factors };
+      : {
+          method,
+          gradient,
+          merge,
+          scaling: scalingOf(alpha, rank, rslora),
+          factors: grids ? new Map([...factors].map(([name, module]) => [name, { ...module, grid: grids.get(name) }])) : factors,
+          elastic: elastic?.sharing,
+        };
   return {
     model,
     arena,
@@ -117,7 +139,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     droppedRows: train.dropped,
     training,
     adapter:
-      method === 'full' ? undefined : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+      method === 'full'
+        ? undefined
+        : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint, groupSize, nls: elastic },
     identity: {
       ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined)),
       kernels: host.flavour,
@@ -125,6 +149,38 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
       masks: fingerprint,
     },
   };
+}
+
+/** The grids of projections: the base's own, and new ones where it has none. Throws RangeError where its groups have another size. */
+function gridsFor(model: LlamaModel, base: string, names: Iterable<string>, size: number | undefined): ReadonlyMap<string, Grid> {
+  const all = [...names];
+  const own = loadGrids(base, shapesOf(model));
+  const has = [...own.values()][0]?.size;
+  if (size !== undefined && has !== undefined && size !== has) {
+    throw new RangeError(explain('--group-size', `${has}, that of ${base}`, `${size}`));
+  }
+  const others = all.filter((name) => !own.has(name));
+  return new Map([...own, ...gridsOf(model, others, size ?? has ?? GROUP_SIZE)]);
+}
+
+/**
+ * What trains, as it starts: with `--init gradient`, factors from the gradient over a sample of the training data. A run that goes
+ * on has its factors in the checkpoint already, and needs no more than their shapes.
+ */
+export async function initialized(
+  settings: FinetuneSettings,
+  { model, train, training }: Prepared,
+  sessions: Sessions,
+  tell: (event: TrainEvent) => void,
+): Promise<Training> {
+  if (settings.init === 'kaiming' || settings.resume !== undefined || !('factors' in training)) return training;
+  const { initSamples, initPasses: passes, initGamma: gamma, seed, maxSeqLength, batchSize, recompute } = settings;
+  const samples = sampleWindows(train, initSamples, seed);
+  const began = performance.now();
+  const onPass = (pass: number): void =>
+    tell({ event: 'init', pass, passes, samples: samples.length, seconds: (performance.now() - began) / 1000 });
+  const given = { samples, passes, gamma, seed, recompute, batchTokens: maxSeqLength * batchSize, sessions, onPass };
+  return { ...training, factors: await gradientFactors(model, training.factors, given) };
 }
 
 /** Windows for calibration, drawn without replacement: the longest of twice as many, so that short rows do not starve it. */
