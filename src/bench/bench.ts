@@ -23,6 +23,7 @@ import type { Peer } from './peers/peer.ts';
 import { tfjsWasm } from './peers/tfjs.ts';
 import { torch } from './peers/torch.ts';
 import { measureQuality } from './quality.ts';
+import { ROUNDS } from './quick.ts';
 import { SCHEMA, loadResults, prepareResults, saveResults } from './results.ts';
 import type { BenchEvent, BenchPlan } from './run.ts';
 import { runBench } from './run.ts';
@@ -108,7 +109,7 @@ function planOf(settings: Settings): BenchPlan {
     threads: unique(settings.threads ?? (settings.quick ? [1] : settings.quality ? [cores] : [1, cores])),
     flavours: unique(flavours),
     rank: settings.rank,
-    effort: { seconds: settings.seconds ?? defaults.seconds, leastRounds: 5, mostRounds: 100 },
+    effort: { seconds: settings.seconds ?? defaults.seconds, ...ROUNDS },
   };
 }
 

@@ -7,7 +7,7 @@ import type { LlamaModel } from '../models/model.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { nonZeros } from '../sparse/keepMask.ts';
-import { pack, unpack } from '../sparse/pack.ts';
+import { matrixOf, pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { Calibration } from './calibrate.ts';
 import type { OwlOptions } from './owl.ts';
@@ -95,7 +95,7 @@ async function sparsitiesOf(model: LlamaModel, { sparsity, calibration, sessions
   for (let layer = 0; layer < model.config.layers; layer++) {
     const norms = await run.inputNorms(model, layer);
     const scores = function* (): Generator<Float64Array> {
-      for (const [name, ofInputs] of norms) yield wandaScores(valuesOf(model.linears.get(name)!), ofInputs);
+      for (const [name, ofInputs] of norms) yield wandaScores(matrixOf(model.linears.get(name)!), ofInputs);
     };
     ratios.push(outlierRatio(scores, owl.threshold));
     if (layer + 1 < model.config.layers) await run.advance(model, layer);
@@ -183,8 +183,4 @@ function pruneWeight(weight: PackedWeight, sparsity: Sparsity, prune: (matrix: M
     if (!keep[i]) elements[i] = 0;
   }
   return pack(dtype, elements, rows, cols, { keep });
-}
-
-function valuesOf(weight: PackedWeight): Float32Array {
-  return decodeWeights(weight.dtype, unpack(weight, weight.values));
 }
