@@ -13,12 +13,22 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const zipped = (data) => gzipSync(data, { level: 9 }).length;
 
 const bundle = await rolldown({ input: `${root}src/edge.ts`, platform: 'browser', cwd: root });
-const { output } = await bundle.generate({ minify: true });
-const chunks = new Map(output.flatMap((part) => (part.type === 'chunk' ? [[part.fileName, part]] : [])));
-const entry = [...chunks.values()].find((chunk) => chunk.isEntry);
-if (!entry) throw new Error('edge: expected an entry chunk, got none.');
-const atOnce = new Set([entry.fileName]);
-for (const name of atOnce) for (const to of chunks.get(name)?.imports ?? []) if (chunks.has(to)) atOnce.add(to);
+
+/** @param {import('rolldown').OutputOptions} options */
+async function chunksOf(options) {
+  const { output } = await bundle.generate({ minify: true, ...options });
+  const chunks = new Map(output.flatMap((part) => (part.type === 'chunk' ? [[part.fileName, part]] : [])));
+  const entry = [...chunks.values()].find((chunk) => chunk.isEntry);
+  if (!entry) throw new Error('edge: expected an entry chunk, got none.');
+  const atOnce = new Set([entry.fileName]);
+  for (const name of atOnce) for (const to of chunks.get(name)?.imports ?? []) if (chunks.has(to)) atOnce.add(to);
+  return { chunks, atOnce };
+}
+
+// What is loaded at once belongs together: one chunk, however much of it the others use too.
+const split = await chunksOf({});
+const first = new Set([...split.atOnce].flatMap((name) => split.chunks.get(name)?.moduleIds ?? []));
+const { chunks, atOnce } = await chunksOf({ codeSplitting: { groups: [{ name: 'entry', test: (id) => first.has(id) }] } });
 
 let total = 0;
 for (const name of atOnce) {

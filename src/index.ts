@@ -59,9 +59,10 @@ export type { MergeRule } from './adapters/rule.ts';
 
 // Pruning, training, evaluation and generation on models in memory.
 export { pruneModel } from './prune/prune.ts';
-export type { PruneOptions, PruneRule } from './prune/prune.ts';
-export { PRUNERS } from './prune/scores.ts';
-export type { Pruner } from './prune/scores.ts';
+export type { PruneOptions } from './prune/prune.ts';
+export type { PruneRule } from './prune/rule.ts';
+export { PRUNERS } from './prune/rule.ts';
+export type { Pruner } from './prune/rule.ts';
 export { OWL_DEFAULTS } from './prune/owl.ts';
 export type { OwlOptions } from './prune/owl.ts';
 export { formatSparsity, parseSparsity } from './prune/sparsity.ts';

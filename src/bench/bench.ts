@@ -10,7 +10,7 @@ import { VERSION } from '../core/version.ts';
 import { probeFlavour } from '../kernels/load.ts';
 import type { Flavour } from '../kernels/table.ts';
 import { parseConfig } from '../models/config.ts';
-import { PRUNERS } from '../prune/scores.ts';
+import { PRUNERS } from '../prune/rule.ts';
 import { localSessions } from '../runtime/local.ts';
 import { pooledSessions } from '../threads/pool.ts';
 import type { Comparison } from './compare.ts';

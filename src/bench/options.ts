@@ -1,7 +1,7 @@
 /** The one table of what `lors bench` can be told. */
 import type { OptionTable } from '../core/options.ts';
 import { COMMON } from '../tasks/commonOptions.ts';
-import { PRUNERS } from '../prune/scores.ts';
+import { PRUNERS } from '../prune/rule.ts';
 import { PATTERN_HELP } from './patterns.ts';
 import { QUICK, RANK } from './quick.ts';
 import { OPS } from './work.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Separator } from '../io/rows.ts';
-import type { Pruner } from '../prune/scores.ts';
+import type { Pruner } from '../prune/rule.ts';
 import { evaluate } from '../tasks/evaluate.ts';
 import { finetune } from '../tasks/finetune.ts';
 import { inspectModel } from '../tasks/inspect.ts';

@@ -4,15 +4,13 @@ import { ruleOf } from '../adapters/methods.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
-import { generateText } from '../generate/text.ts';
 import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { checkAdapter, fuseAdapter, trainingOf } from '../models/adapter.ts';
 import type { Sequence } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
-import type { PruneRule } from '../prune/prune.ts';
-import { pruneModel } from '../prune/prune.ts';
+import type { PruneRule } from '../prune/rule.ts';
 import { packedBytes } from '../sparse/weight.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { evaluateModel } from '../train/evaluate.ts';
@@ -63,6 +61,7 @@ export async function* generate(input: GenerateInput): AsyncGenerator<string, vo
   checkTokenizer(model, tokenizer);
   const sessions = host.sessions('generating', model, adapter && mergedParts(model, adapter));
   const merged = adapter ? fuseAdapter(model, adapter, host.kernels.module, 'F32', host.memory) : model;
+  const { generateText } = await import('../generate/text.ts');
   yield* generateText(merged, tokenizer, { ...settings, sessions });
 }
 
@@ -109,14 +108,15 @@ export async function prune(input: PruneInput): Promise<LlamaModel> {
   return prunedOn(host, model, rule, calibration, onBlock);
 }
 
-/** Prunes with what a host has left beside a second model. */
-export function prunedOn(
+/** Prunes with what a host has left beside a second model. The pruners are loaded when they are needed. */
+export async function prunedOn(
   host: Host,
   model: LlamaModel,
   rule: PruneRule,
   calibration: readonly Sequence[],
   onBlock: PruneInput['onBlock'],
 ): Promise<LlamaModel> {
+  const { pruneModel } = await import('../prune/prune.ts');
   const second = [...model.linears.values()].reduce((n, weight) => n + packedBytes(weight), 0);
   const sessions = host.sessions('pruning', model, { 'pruned weights': second });
   return pruneModel(model, { ...rule, calibration, sessions, ...(onBlock && { onBlock }) });

@@ -1,4 +1,5 @@
 /** Instantiates kernels on a memory: the one file that does. */
+import { instantiateSync } from '@assemblyscript/loader';
 import { UnsupportedError } from '../core/errors.ts';
 import type { Flavour, Kernels } from './table.ts';
 
@@ -53,8 +54,7 @@ export function probeFlavour(): Flavour {
 
 /** The kernels of a compiled module, working on `memory`. */
 export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  // The declarations that the compiler writes are those of these exports.
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+  return instantiateSync<Kernels & Record<string, unknown>>(module, { env: { memory } }).exports;
 }
 
 /** Whether a kernel rounds a product before it adds it, or once after: what relaxed SIMD leaves to the host. */

@@ -1,13 +1,8 @@
-/** The pruners, what each asks of calibration, and what a weight is worth to those that score weights. */
+/** What a weight is worth to the pruners that score weights. */
 import { magnitudeScores } from './magnitude.ts';
 import { riaScores } from './ria.ts';
+import type { ScoringPruner } from './rule.ts';
 import { wandaScores } from './wanda.ts';
-
-export const PRUNERS = ['magnitude', 'wanda', 'ria', 'sparsegpt'] as const;
-export type Pruner = (typeof PRUNERS)[number];
-
-/** Pruners that drop the lowest scores and leave what they keep as it is. SparseGPT decides as it goes. */
-export type ScoringPruner = Exclude<Pruner, 'sparsegpt'>;
 
 /** Scores [rows, cols] of weights [rows, cols]; inputNorms, ||X_j||_2 of each input, for all but magnitude. */
 export function scoresOf(method: ScoringPruner, weights: Float32Array, inputNorms: Float64Array | undefined): Float64Array {

@@ -8,7 +8,7 @@ import type { LlamaModel } from '../../src/models/model.ts';
 import { keepMaskOf, unpack } from '../../src/sparse/pack.ts';
 import { evaluate } from '../../src/tasks/evaluate.ts';
 import type { finetune } from '../../src/tasks/finetune.ts';
-import { FINETUNE_METHODS } from '../../src/tasks/finetuneOptions.ts';
+import { FINETUNE_METHODS } from '../../src/tasks/trainingOptions.ts';
 import { fuse } from '../../src/tasks/fuse.ts';
 import { generate } from '../../src/tasks/generate.ts';
 import { prune } from '../../src/tasks/prune.ts';

@@ -14,7 +14,7 @@ import { fuseAdapter } from '../../models/adapter.ts';
 import type { LlamaModel } from '../../models/model.ts';
 import { evaluate } from '../../tasks/evaluate.ts';
 import type { finetune } from '../../tasks/finetune.ts';
-import type { FINETUNE_METHODS } from '../../tasks/finetuneOptions.ts';
+import type { FINETUNE_METHODS } from '../../tasks/trainingOptions.ts';
 import { prune } from '../../tasks/prune.ts';
 import { heldOut } from '../heldOut.ts';
 import { hostOf } from '../host.ts';

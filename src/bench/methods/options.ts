@@ -2,7 +2,8 @@
 import { MERGE_RULES } from '../../adapters/rule.ts';
 import type { OptionTable } from '../../core/options.ts';
 import { COMMON } from '../../tasks/commonOptions.ts';
-import { FINETUNE_METHODS, FINETUNE_OPTIONS } from '../../tasks/finetuneOptions.ts';
+import { FINETUNE_OPTIONS } from '../../tasks/finetuneOptions.ts';
+import { FINETUNE_METHODS } from '../../tasks/trainingOptions.ts';
 import { PRUNE_OPTIONS } from '../../tasks/prune.ts';
 
 /** Options of pruning first, as they are. */
