@@ -1,5 +1,5 @@
 /** The job of `lors bench`: from options to a report and its files. */
-import { availableParallelism, arch, cpus, platform, release, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { explain } from '../core/errors.ts';
 import type { Given, Resolved } from '../core/options.ts';
@@ -15,6 +15,7 @@ import { localSessions } from '../runtime/local.ts';
 import { pooledSessions } from '../threads/pool.ts';
 import type { Comparison } from './compare.ts';
 import { compareReports } from './compare.ts';
+import { hostOf } from './host.ts';
 import { BENCH_OPTIONS, DEFAULTS } from './options.ts';
 import { checkFits, parsePatterns } from './patterns.ts';
 import { ortWeb } from './peers/ort.ts';
@@ -173,17 +174,6 @@ function sessionsOf(flavour: string, threads: number): ReturnType<typeof localSe
 function peerOf(name: string, python: string): Promise<Peer> {
   if (name === 'torch') return torch(python);
   return name === 'ort-web' ? ortWeb() : tfjsWasm();
-}
-
-function hostOf(): BenchReport['host'] {
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
-    memoryBytes: totalmem(),
-    os: `${platform()} ${release()}`,
-    arch: arch(),
-    runtime: `Node ${process.versions.node}`,
-  };
 }
 
 function unique<T>(values: readonly T[]): T[] {

@@ -34,5 +34,5 @@ export async function loadAdapter(files: AdapterFiles): Promise<Adapter> {
 
 /** An adapter as its two files. */
 export function saveAdapter(adapter: Adapter): AdapterBytes {
-  return { config: adapterConfigJson(adapter.config), weights: encodeSafetensors(adapterTensors(adapter), { format: 'pt' }) };
+  return { config: adapterConfigJson(adapter), weights: encodeSafetensors(adapterTensors(adapter), { format: 'pt' }) };
 }

@@ -9,7 +9,7 @@ import { openSafetensors, writeSafetensors } from './safetensors.ts';
 /** Writes an adapter into a directory that exists. Throws OutputError. */
 export function saveAdapter(directory: string, adapter: Adapter): void {
   writeSafetensors(join(directory, ADAPTER_WEIGHTS), adapterTensors(adapter), { format: 'pt' });
-  writeFileAtomic(join(directory, ADAPTER_CONFIG), [`${JSON.stringify(adapterConfigJson(adapter.config), null, 2)}\n`]);
+  writeFileAtomic(join(directory, ADAPTER_CONFIG), [`${JSON.stringify(adapterConfigJson(adapter), null, 2)}\n`]);
 }
 
 /** Reads an adapter: one of ours, or LoRA or HiRA from PEFT. Throws FormatError or UnsupportedError. */

@@ -1,20 +1,24 @@
 /**
- * Adapters as PEFT names them (huggingface.co/docs/peft, "checkpoint format"), as tensors and JSON. No files are touched here. PEFT's lora_A [rank, in] is `down` here, its lora_B [out, rank] is `up`; hira_A and hira_B are HiRA's.
+ * Adapters as PEFT names them (huggingface.co/docs/peft, "checkpoint format"), as tensors and JSON. No files are
+ * touched here. PEFT's lora_A [rank, in] is `down` here, its lora_B [out, rank] is `up`; hira_A and hira_B are HiRA's.
  *
  * A masked update is not plain LoRA: PEFT would add it to the zeros too. So adapters that PEFT has no method for keep
  * LoRA's tensor names but say their own rule, and a peft_type that PEFT does not know: it refuses them instead of filling
  * the zeros.
  */
-import type { Adapter, AdapterConfig } from '../adapters/adapter.ts';
+import type { Adapter, AdapterConfig, ElasticRanks } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
 import type { AdapterModule } from '../adapters/factors.ts';
 import { upColumns } from '../adapters/factors.ts';
 import type { AdapterMethod } from '../adapters/methods.ts';
 import { ADAPTER_METHODS, ruleOf } from '../adapters/methods.ts';
-import type { PeftType } from '../adapters/rule.ts';
+import type { PeftType, RankSharing } from '../adapters/rule.ts';
+import { RANK_SHARING } from '../adapters/rule.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { DTYPE_BYTES, decodeWeights } from '../core/dtypes.ts';
 import { FormatError, UnsupportedError, explain, shown } from '../core/errors.ts';
+import { SCALE, ZERO, gridJson, gridTensors, readGrid, readGridJson } from './gridFormat.ts';
+import { isJsonObject } from './jsonObject.ts';
 import type { Safetensors, TensorToWrite } from './safetensorsFormat.ts';
 
 /** What PEFT calls the files. */
@@ -29,13 +33,15 @@ const TENSORS = { LORA: LORA_NAMES, LORS: LORA_NAMES, HIRA: { down: 'hira_A', up
 
 /** Fields that must be unused for an adapter to be what it is taken for; `bias` must be "none". */
 const UNUSED = ['use_dora', 'fan_in_fan_out', 'modules_to_save', 'rank_pattern', 'alpha_pattern', 'r_pattern', 'bias'] as const;
+/** Of a method whose modules may have fewer ranks than the adapter, these are used. */
+const PATTERNS: readonly string[] = ['rank_pattern', 'alpha_pattern'];
 
 /** The factors of an adapter, to be written. */
 export function adapterTensors({ config, modules }: Adapter): TensorToWrite[] {
   const bytes = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
   const { peftType, upShape } = ruleOf(config.method);
   const names = TENSORS[peftType];
-  return [...modules].flatMap(([name, { rank, inFeatures, outFeatures, down, up }]) => [
+  return [...modules].flatMap(([name, { rank, inFeatures, outFeatures, down, up, grid }]): TensorToWrite[] => [
     { name: `${PREFIX}${name}.${names.down}`, dtype: 'F32', shape: [rank, inFeatures], data: bytes(down) },
     {
       name: `${PREFIX}${name}.${names.up}`,
@@ -43,6 +49,7 @@ export function adapterTensors({ config, modules }: Adapter): TensorToWrite[] {
       shape: [outFeatures, upColumns(upShape, rank)],
       data: bytes(peftType === 'HIRA' ? scaled(up, scalingOf(config.alpha, rank, config.rslora)) : up),
     },
+    ...(grid ? gridTensors(`${PREFIX}${name}`, grid) : []),
   ]);
 }
 
@@ -52,7 +59,7 @@ function scaled(up: Float32Array, scaling: number): Float32Array {
 }
 
 /** adapter_config.json */
-export function adapterConfigJson(config: AdapterConfig): Record<string, unknown> {
+export function adapterConfigJson({ config, modules }: Adapter): Record<string, unknown> {
   const { peftType } = ruleOf(config.method);
   const common = {
     peft_type: peftType,
@@ -65,7 +72,8 @@ export function adapterConfigJson(config: AdapterConfig): Record<string, unknown
     modules_to_save: null,
   };
   if (peftType === 'HIRA') return { ...common, hira_dropout: 0 };
-  const { method, patternFingerprint } = config;
+  const { method, patternFingerprint, groupSize, nls } = config;
+  const fewer = [...modules].filter(([, { rank }]) => rank !== config.rank);
   return {
     ...common,
     lora_alpha: config.alpha,
@@ -73,13 +81,25 @@ export function adapterConfigJson(config: AdapterConfig): Record<string, unknown
     lora_dropout: 0,
     bias: 'none',
     init_lora_weights: true,
-    rank_pattern: {},
-    alpha_pattern: {},
+    rank_pattern: Object.fromEntries(fewer.map(([name, { rank }]) => [name, rank])),
+    alpha_pattern: Object.fromEntries(fewer.map(([name, { rank }]) => [name, alphaOf(config, rank)])),
     use_dora: false,
     ...(peftType === 'LORS' && {
-      lors: { format_version: 1, method, rule: ruleOf(method).formula, pattern_fingerprint: patternFingerprint },
+      lors: {
+        format_version: 1,
+        method,
+        rule: groupSize === undefined ? ruleOf(method).formula : `nearest point of the grid to ${ruleOf(method).formula}`,
+        pattern_fingerprint: patternFingerprint,
+        ...(groupSize !== undefined && { quantization: gridJson(groupSize) }),
+        ...(nls && { nls }),
+      },
     }),
   };
+}
+
+/** The alpha that gives a module of another rank the adapter's scaling, which PEFT would count by the module's own rank. */
+function alphaOf({ alpha, rank: whole, rslora }: AdapterConfig, rank: number): number {
+  return alpha * (rslora ? Math.sqrt(rank / whole) : rank / whole);
 }
 
 /**
@@ -89,12 +109,15 @@ export function adapterConfigJson(config: AdapterConfig): Record<string, unknown
  * @throws {UnsupportedError}
  */
 export function parseAdapter(directory: string, json: Readonly<Record<string, unknown>>, file: Safetensors): Adapter {
-  const config = readConfig(json, `${directory}: ${ADAPTER_CONFIG}`);
+  const path = `${directory}: ${ADAPTER_CONFIG}`;
+  const config = readConfig(json, path);
+  const ranks = readRanks(json, path, config);
   const names = TENSORS[ruleOf(config.method).peftType];
   // Files of PEFT's early versions say the adapter's name, `default`, in each tensor's.
   const keys = new Map([...file.tensors.keys()].map((key) => [key.replace(/\.default(?=\.|$)/, ''), key]));
   const modules = new Map<string, AdapterModule>();
   for (const name of keys.keys()) {
+    if (config.groupSize !== undefined && (name.endsWith(`.${SCALE}`) || name.endsWith(`.${ZERO}`))) continue;
     const last = [names.down, names.up].find((suffix) => name.startsWith(PREFIX) && name.endsWith(`.${suffix}`));
     if (!last)
       throw new UnsupportedError(
@@ -106,7 +129,7 @@ export function parseAdapter(directory: string, json: Readonly<Record<string, un
       if (found !== undefined) return found;
       throw new FormatError(explain(`${directory}: ${module}`, `${short(suffix)} beside ${short(last)}`, `no ${short(suffix)}`));
     };
-    if (!modules.has(module)) modules.set(module, readModule(file, directory, module, key(names.down), key(names.up), config));
+    if (!modules.has(module)) modules.set(module, readModule(file, directory, module, key(names.down), key(names.up), config, ranks));
   }
   if (modules.size === 0) throw new FormatError(explain(`${directory}: ${ADAPTER_WEIGHTS}`, 'factors of at least one module', 'none'));
   return { config, modules };
@@ -120,15 +143,16 @@ function readConfig(json: Readonly<Record<string, unknown>>, path: string): Adap
   const type = json['peft_type'];
   if (type !== 'LORA' && type !== 'HIRA' && type !== 'LORS')
     throw new UnsupportedError(explain(`${path}: peft_type`, 'LORA, HIRA or LORS', shown(type)));
-  for (const name of UNUSED) {
-    const value = json[name];
-    if (name === 'bias' ? (value ?? 'none') !== 'none' : !isUnused(value))
-      throw new UnsupportedError(explain(`${path}: ${name}`, 'it unused', JSON.stringify(value)));
-  }
   const rule = (json['lors'] ?? {}) as Record<string, unknown>;
   const method = type === 'LORS' ? (rule['method'] as AdapterMethod) : ADAPTER_METHODS.find((m) => ruleOf(m).peftType === type)!;
   const known = ADAPTER_METHODS.filter((m) => ruleOf(m).peftType === type);
   if (!known.includes(method)) throw new UnsupportedError(explain(`${path}: lors.method`, known.join(', '), JSON.stringify(method)));
+  for (const name of UNUSED) {
+    if (ruleOf(method).elastic && PATTERNS.includes(name)) continue;
+    const value = json[name];
+    if (name === 'bias' ? (value ?? 'none') !== 'none' : !isUnused(value))
+      throw new UnsupportedError(explain(`${path}: ${name}`, 'it unused', JSON.stringify(value)));
+  }
   const rank = json['r'];
   // HiRA's scaling is 1.
   const alpha = type === 'HIRA' ? rank : json['lora_alpha'];
@@ -137,6 +161,7 @@ function readConfig(json: Readonly<Record<string, unknown>>, path: string): Adap
   if (typeof alpha !== 'number') throw new FormatError(explain(`${path}: lora_alpha`, 'a number', JSON.stringify(alpha)));
   const targets = json['target_modules'];
   const fingerprint = rule['pattern_fingerprint'];
+  const { quantization, nls } = rule;
   return {
     method,
     rank,
@@ -145,7 +170,32 @@ function readConfig(json: Readonly<Record<string, unknown>>, path: string): Adap
     targetModules: Array.isArray(targets) ? targets.map(String) : [],
     baseModel: typeof json['base_model_name_or_path'] === 'string' ? json['base_model_name_or_path'] : '',
     ...(typeof fingerprint === 'string' && { patternFingerprint: fingerprint }),
+    ...(isJsonObject(quantization) && { groupSize: readGridJson(quantization, `${path}: lors.quantization`) }),
+    ...(isJsonObject(nls) && { nls: readNls(nls, path, rank) }),
   };
+}
+
+function readNls({ ranks, sharing }: Record<string, unknown>, path: string, rank: number): ElasticRanks {
+  const whole = (n: unknown): n is number => Number.isInteger(n) && (n as number) >= 1 && (n as number) <= rank;
+  if (!Array.isArray(ranks) || ranks.length === 0 || !ranks.every(whole))
+    throw new FormatError(explain(`${path}: lors.nls.ranks`, `ranks of 1 to ${rank}`, JSON.stringify(ranks)));
+  if (!RANK_SHARING.includes(sharing as RankSharing))
+    throw new FormatError(explain(`${path}: lors.nls.sharing`, RANK_SHARING.join(' or '), JSON.stringify(sharing)));
+  return { ranks, sharing: sharing as RankSharing };
+}
+
+/** The ranks of modules that have fewer than the adapter. Their alphas must say the adapter's scaling. */
+function readRanks(json: Readonly<Record<string, unknown>>, path: string, config: AdapterConfig): ReadonlyMap<string, number> {
+  const [ranks, alphas] = [json['rank_pattern'] ?? {}, json['alpha_pattern'] ?? {}] as [Record<string, unknown>, Record<string, unknown>];
+  for (const module of new Set([...Object.keys(ranks), ...Object.keys(alphas)])) {
+    const [rank, alpha] = [ranks[module], alphas[module]];
+    if (!Number.isInteger(rank) || (rank as number) < 1 || (rank as number) > config.rank)
+      throw new FormatError(explain(`${path}: rank_pattern: ${module}`, `a rank of 1 to ${config.rank}`, shown(rank)));
+    const expected = alphaOf(config, rank as number);
+    if (typeof alpha !== 'number' || Math.abs(alpha - expected) > 1e-6 * expected)
+      throw new UnsupportedError(explain(`${path}: alpha_pattern: ${module}`, `${expected}, for the adapter's own scaling`, shown(alpha)));
+  }
+  return new Map(Object.entries(ranks as Record<string, number>));
 }
 
 function isUnused(value: unknown): boolean {
@@ -158,8 +208,10 @@ function readModule(
   module: string,
   downName: string,
   upName: string,
-  { method, rank }: AdapterConfig,
+  { method, rank: whole, groupSize }: AdapterConfig,
+  ranks: ReadonlyMap<string, number>,
 ): AdapterModule {
+  const rank = ranks.get(module) ?? whole;
   const { peftType, upShape } = ruleOf(method);
   const [down, up] = [file.tensors.get(downName)!.shape, file.tensors.get(upName)!.shape];
   const [rows, inFeatures] = down;
@@ -182,7 +234,8 @@ function readModule(
       ),
     );
   }
-  return { rank, inFeatures, outFeatures, down: floats(file, directory, downName), up: floats(file, directory, upName) };
+  const grid = groupSize === undefined ? undefined : readGrid(file, directory, `${PREFIX}${module}`, outFeatures, inFeatures, groupSize);
+  return { rank, inFeatures, outFeatures, down: floats(file, directory, downName), up: floats(file, directory, upName), grid };
 }
 
 function floats(file: Safetensors, directory: string, name: string): Float32Array {

@@ -8,7 +8,7 @@ import type { SourceFile } from './sources.ts';
  */
 const ROWS: readonly (readonly string[])[] = [
   ['core'],
-  ['sparse', 'memory', 'kernels'],
+  ['sparse', 'quant', 'memory', 'kernels'],
   ['program'],
   ['nn', 'adapters', 'runtime'],
   ['models'],
