@@ -25,7 +25,6 @@ withChromium('golden numbers in Chromium', () => {
 
   beforeAll(async () => {
     const input = fileURLToPath(new URL('../runtimes/golden.ts', import.meta.url));
-    // What a page never meets, a chat template, stays outside.
     const output = { format: 'iife', name: 'golden', codeSplitting: false } as const;
     const bundle = await build({ input, write: false, platform: 'browser', logLevel: 'warn', output });
     browser = await launch();
@@ -34,7 +33,7 @@ withChromium('golden numbers in Chromium', () => {
     await page.route('https://golden.test/**', (route) => {
       const name = new URL(route.request().url()).pathname.slice(1);
       if (name === '') return route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>golden</title>' });
-      const golden = new Map(Object.entries(GOLDEN_FILES)).get(name as keyof typeof GOLDEN_FILES);
+      const golden = new Map(Object.entries(GOLDEN_FILES)).get(name);
       const path = golden === undefined ? fileURLToPath(new URL(`../../build/${name}.wasm`, import.meta.url)) : sharedPath(golden);
       return route.fulfill({ contentType: 'application/octet-stream', body: readFileSync(path) });
     });

@@ -41,7 +41,7 @@ async function finetuneHere(out: string): Promise<Buffer> {
     data,
     out: join(out, 'run'),
     ...{ prune: 'wanda', sparsity: '2:4', calibrationSamples: 32, rank, alpha: 2 * rank, iters, batchSize },
-    ...{ maxSeqLength: LENGTH, learningRate: 4e-3, warmup: 1, seed: 1, kernels: 'plain', threads: 1, saveEvery: 0 },
+    ...{ maxSeqLength: LENGTH, learningRate: 4e-3, warmup: 6, seed: 1, kernels: 'plain', threads: 1, saveEvery: 0 },
   });
   return readFileSync(join(out, 'run', 'adapter_model.safetensors'));
 }

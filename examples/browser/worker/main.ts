@@ -43,9 +43,9 @@ async function answer(request: Request): Promise<void> {
   const kept = store;
   switch (request.ask) {
     case 'train':
-      return alone(() => begin(Run.start(request.job, kept, tell)));
+      return begin(() => Run.start(request.job, kept, tell));
     case 'resume':
-      return alone(() => begin(Run.resume(kept, tell)));
+      return begin(() => Run.resume(kept, tell));
     case 'stop':
       stopping.abort();
       return;
@@ -66,11 +66,14 @@ function savedOf(saved: Saved | undefined): { readonly saved?: Saved } {
   return saved ? { saved } : {};
 }
 
-async function begin(starting: Promise<Run>): Promise<void> {
-  stopping = new AbortController();
-  run = undefined;
-  run = await starting;
-  await run.train(stopping.signal);
+async function begin(start: () => Promise<Run>): Promise<void> {
+  // At once: a stop may be asked for before there is a run.
+  const { signal } = (stopping = new AbortController());
+  await alone(async () => {
+    run = undefined;
+    run = await start();
+    await run.train(signal);
+  });
 }
 
 /** What changes the kept run, one at a time among all tabs of this origin. */
