@@ -303,7 +303,7 @@ withShared('SQFT', () => {
     ['a group of 6', { quantize: 'int4', groupSize: 6 }, /--group-size: expected a multiple of 4, such as 128, got 6\./],
     ['elastic ranks of another method', { method: 'lora', nlsRanks: [8, 4] }, /--nls-ranks: expected --method sqft, got --method lora\./],
     ['a largest rank that is not --rank', { nlsRanks: [6, 4] }, /--nls-ranks: expected the largest to be --rank, 8, got 6\./],
-    ['a rank that is none', { nlsRanks: [8, 0] }, /--nls-ranks: expected whole numbers of at least 1, got 0\./],
+    ['a rank that is none', { nlsRanks: [8, 0] }, /--nls-ranks: expected a whole number of at least 1, got 0\./],
     ['a search without ranks', { nlsSearch: 'hill-climbing' }, /--nls-search: expected --nls-ranks beside it, got none\./],
   ])('refused: %s', async (_, options, message) => {
     await expect(run(tune(at('refused'), options))).rejects.toThrow(message);
