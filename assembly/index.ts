@@ -5,7 +5,8 @@
 // Outputs are written (=), but parameters' gradients, and what says +=, are added to. `init` is where an output starts
 // from: another buffer, the output itself, or 0 for zeros.
 export { spmmQuad, spmmTQuad } from './quad';
-export { mergeQuad, sddmmQuad, upGradQuad, downGradQuad } from './quadAdapter';
+export { mergeQuad, sddmmQuad } from './quadAdapter';
+export { upGradQuad, downGradQuad } from './quadFactors';
 export { spmmCsr, spmmTCsr } from './csr';
 export { mergeCsr, sddmmCsr, upGradCsr, downGradCsr } from './csrAdapter';
 export { spmmBlock, spmmTBlock } from './block';
@@ -13,11 +14,12 @@ export { mergeBlock, sddmmBlock, upGradBlock, downGradBlock } from './blockAdapt
 export { gemm, gemmT } from './dense';
 export { mergeDense, sddmmDense, upGradDense, downGradDense } from './denseAdapter';
 export { modulate, timesValues, spreadRows, gatherRows } from './modulate';
+export { snapQuad, snapCsr, snapBlock, snapDense } from './snap';
 export { spmvQuad, spmvCsr } from './spmv';
 export { spmvBlock } from './spmvBlock';
 export { gemv } from './gemv';
 export { embedToken, rmsNormToken, ropeToken, storeToken, attentionToken } from './oneToken';
-export { project, expand, factorGrad } from './lowRank';
+export { project, expand, factorGrad, gateRanks } from './lowRank';
 export { rmsNorm, rmsNormBackward, rmsNormGainGrad } from './rmsNorm';
 export { ropeAngles, rope } from './rope';
 export { attention, attentionBackward, sumHeads } from './attention';

@@ -3,6 +3,7 @@
 //   project     Z = s factor' X               Z is [tiles][r][16]
 //   expand      Y += factor Z
 //   factorGrad  dFactor += s dY Z'            the reordered gradient of LoRS: tokens x N x r, never tokens x N x K
+//   gateRanks   gated[i, k] = factor[i, k] gate[k]       a sub-adapter of its first ranks, where the gates of the rest are 0
 //
 // LoRS, arXiv 2501.08582, section 3: dUp = s dY' (X down'), dDown = s (dY up)' X, both without the mask.
 import { FEATURE_SHIFT, SIX_ROWS, madd, splatAt, sums4 } from './lanes';
@@ -154,5 +155,13 @@ function gradRows(dFactor: usize, dy: usize, z: usize, N: usize, rank: usize, sc
     if (i == j) continue;
     o = dFactor + ((j * rank + k) << 2);
     v128.store(o, madd(vs, sums4(e, f, g, h), v128.load(o)));
+  }
+}
+
+/** gated = factor with rank k times gate[k], for rows [begin, end). gate: [r]. */
+export function gateRanks(gated: usize, factor: usize, gate: usize, rank: usize, begin: usize, end: usize): void {
+  const row = rank << 2;
+  for (let i = begin * row; i < end * row; i += row) {
+    for (let k: usize = 0; k < row; k += 16) v128.store(gated + i + k, f32x4.mul(v128.load(factor + i + k), v128.load(gate + k)));
   }
 }

@@ -23,7 +23,7 @@ import { FEATURE_SHIFT, LOADS_FIRST, madd, splatAt, start } from './lanes';
  */
 export const BLOCK_ROWS: usize = 384;
 /** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
-const CHUNK: usize = 64;
+const CHUNK: usize = 72;
 
 @inline
 export function ceilShift(n: usize, shift: usize): usize {

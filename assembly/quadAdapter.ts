@@ -1,9 +1,9 @@
-// What a low-rank adapter needs of quads (layout: quad.ts): merge, sampled product, exact factor gradients.
+// What a low-rank adapter needs of quads (layout: quad.ts): merge and sampled product; quadFactors.ts has the factor gradients.
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
 import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
-import { F32, FEATURE_SHIFT, madd, splatAt, start, sum, sums4, weightAt, weights4 } from './lanes';
+import { F32, FEATURE_SHIFT, madd, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /**
  * merged = (W + s up downT') on the pattern, for groups [begin, end); rank 0 only unpacks W to f32, and with no values W is 0. Sixteen ranks are
@@ -19,7 +19,7 @@ export function mergeQuad(
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row;
       // F32 is added to where it stands, by the first ranks; the others add to what these have written.
-      let from: usize = dtype == F32 && row > 0 ? values - merged : 0;
+      let from: usize = dtype == F32 && row > 0 && values ? values - merged : 0;
       if (from == 0) unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
       let k: usize = 0;
       for (; k + 64 <= row; k += 64, from = 0) sample16(merged, from, upBlock + k, d + k, row, scaling, s, index);
@@ -190,58 +190,4 @@ function dotWith(n: i32, p: usize, a0: v128, a1: v128, a2: v128, a3: v128): v128
 function rowSums(n: i32, p: usize, a: usize, b: usize, c: usize, d: usize): v128 {
   const p0 = v128.load(p), p1 = at(n, p, 1), p2 = at(n, p, 2), p3 = at(n, p, 3);
   return sums4(dotWith(n, a, p0, p1, p2, p3), dotWith(n, b, p0, p1, p2, p3), dotWith(n, c, p0, p1, p2, p3), dotWith(n, d, p0, p1, p2, p3));
-}
-
-/** dUp[i] += s sum_j H[i, j] downT[j], for four ranks at a time: quads of the rank [begin, end). dUp: [M][r]. */
-export function upGradQuad(
-  dUp: usize, h: usize, downT: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
-): void {
-  const groups = ceilShift(K, 2), row = rank << 2, vs = f32x4.splat(scaling);
-  for (let q = begin; q < end; q++) {
-    for (let b: usize = 0; b < blocksOf(M); b++) {
-      const out = dUp + b * BLOCK_ROWS * row + (q << 4);
-      for (let g: usize = 0; g < groups; g++) {
-        const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row + (q << 4);
-        let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
-        const stop = index + <usize>load<u32>(s, 8);
-        while (i < stop) {
-          const pattern = patternAt(i), last = endAt(i);
-          let p = out + baseAt(i) * row;
-          for (i += HEAD; i < last; i++) {
-            p += <usize>load<u8>(i) * row;
-            let acc = v128.load(p);
-            for (let m = pattern; m; m &= m - 1, v += 4) {
-              acc = madd(f32x4.mul(vs, splatAt(v)), v128.load(d + <usize>ctz(m) * row), acc);
-            }
-            v128.store(p, acc);
-          }
-        }
-      }
-    }
-  }
-}
-
-/** dDownT[j] += s sum_i H[i, j] up[i], for groups [begin, end). dDownT: [K][r]. */
-export function downGradQuad(
-  dDownT: usize, h: usize, up: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
-): void {
-  const groups = ceilShift(K, 2), row = rank << 2, vs = f32x4.splat(scaling);
-  for (let b: usize = 0; b < blocksOf(M); b++) {
-    for (let g = begin; g < end; g++) {
-      const s = starts + ((b * groups + g) << 3), d = dDownT + (g << 2) * row;
-      let i = index + <usize>load<u32>(s), v = h + (<usize>load<u32>(s, 4) << 2);
-      const stop = index + <usize>load<u32>(s, 8);
-      while (i < stop) {
-        const pattern = patternAt(i), last = endAt(i);
-        let p = up + (b * BLOCK_ROWS + baseAt(i)) * row;
-        for (i += HEAD; i < last; i++) {
-          p += <usize>load<u8>(i) * row;
-          for (let m = pattern; m; m &= m - 1, v += 4) {
-            const w = f32x4.mul(vs, splatAt(v)), o = d + <usize>ctz(m) * row;
-            for (let k: usize = 0; k < row; k += 16) v128.store(o + k, madd(w, v128.load(p + k), v128.load(o + k)));
-          }
-        }
-      }
-    }
-  }
 }

@@ -4,9 +4,7 @@
 //   npm run bench:threads -- [--shape 135m] [--tokens 512] [--threads 2] [--layers N] [--rounds 4] [--flavour auto]
 //
 // The three take turns; the best round of each counts.
-import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { homeOf } from '../dist/io/homes.js';
@@ -16,6 +14,7 @@ import { Arena } from '../dist/runtime/arena.js';
 import { pooledSessions } from '../dist/threads/pool.js';
 import { initialFactors } from '../dist/train/initial.js';
 import { Trainer } from '../dist/train/trainer.js';
+import { answerLines, startChild } from './child.mjs';
 import { randomModel, shapeConfig } from './randomModel.mjs';
 
 const { values: options } = parseArgs({
@@ -50,11 +49,11 @@ async function serve() {
   const step = () => trainer.update([[{ ids }]], 1e-4);
   await step();
   console.log('ready');
-  for await (const _ of createInterface({ input: process.stdin })) {
+  await answerLines(async () => {
     const start = performance.now();
     await step();
-    console.log((performance.now() - start) / 1000);
-  }
+    return (performance.now() - start) / 1000;
+  });
   await trainer.close();
 }
 
@@ -71,21 +70,9 @@ async function start(threads) {
     options.tokens,
   ];
   args.push('--flavour', options.flavour, ...(options.layers ? ['--layers', options.layers] : []));
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const line = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error('a process ended before it answered');
-    return String(value);
-  };
-  await line();
-  return {
-    step: async () => {
-      child.stdin.write('step\n');
-      return Number(await line());
-    },
-    end: () => child.stdin.end(),
-  };
+  const child = startChild(process.execPath, args);
+  await child.line();
+  return { step: async () => Number(await child.ask('step')), end: child.end };
 }
 
 if (options.child) {

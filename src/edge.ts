@@ -44,7 +44,7 @@ export type { AdapterMethod } from './adapters/methods.ts';
 export { evaluate, fuse, generate, prune } from './edge/tasks.ts';
 export type { EvaluateInput, FuseInput, GenerateInput, ModelOnHost, PruneInput } from './edge/tasks.ts';
 export { parseSparsity } from './prune/sparsity.ts';
-export type { PruneRule } from './prune/prune.ts';
+export type { PruneRule } from './prune/rule.ts';
 export type { Evaluation } from './train/evaluate.ts';
 
 // Sessions of one's own: what a Runner makes.

@@ -5,6 +5,8 @@ export { finetune } from './tasks/finetune.ts';
 export type { FinetuneHooks, FinetuneResult } from './tasks/finetune.ts';
 export { FINETUNE_OPTIONS } from './tasks/finetuneOptions.ts';
 export { PRUNE_OPTIONS, prune } from './tasks/prune.ts';
+export { QUANTIZE_OPTIONS, quantize } from './tasks/quantize.ts';
+export { SEARCH_OPTIONS, search } from './tasks/search.ts';
 export { EVALUATE_OPTIONS } from './tasks/evaluateOptions.ts';
 export { evaluate } from './tasks/evaluate.ts';
 export { GENERATE_OPTIONS } from './tasks/generateOptions.ts';
@@ -12,7 +14,21 @@ export { generate } from './tasks/generate.ts';
 export { FUSE_OPTIONS, fuse } from './tasks/fuse.ts';
 export { INSPECT_OPTIONS, inspect, inspectModel } from './tasks/inspect.ts';
 export type { LayerReport, ModelReport } from './tasks/inspect.ts';
-export type { DoneEvent, EvalEvent, PruneEvent, SaveEvent, StartEvent, StepEvent, TrainEvent } from './tasks/events.ts';
+export type {
+  DoneEvent,
+  EvalEvent,
+  InitEvent,
+  PruneEvent,
+  SaveEvent,
+  SearchEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+} from './tasks/events.ts';
+export { compare } from './bench/methods/compare.ts';
+export type { CompareEvent, CompareHooks, CompareResult } from './bench/methods/compare.ts';
+export { COMPARE_OPTIONS } from './bench/methods/options.ts';
+export type { CompareReport, CurvePoint, MethodRow, MethodRun } from './bench/methods/types.ts';
 
 // Models, adapters, tokenizers and text.
 export { checkTokenizer } from './io/tokenizerFormat.ts';
@@ -31,15 +47,22 @@ export { initializeModel } from './models/init.ts';
 export { checkAdapter, fuseAdapter, trainingOf } from './models/adapter.ts';
 export type { Adapter, AdapterConfig } from './adapters/adapter.ts';
 export type { AdapterModule } from './adapters/factors.ts';
+export type { ElasticRanks } from './adapters/adapter.ts';
+export type { RankSharing } from './adapters/rule.ts';
+export { codes, gridOf, snapped } from './quant/grid.ts';
+export type { Grid } from './quant/grid.ts';
+export { gridsOf, snapModel } from './models/grids.ts';
+export { loadGrids, saveGrids } from './io/grid.ts';
 export { ADAPTER_METHODS } from './adapters/methods.ts';
 export type { AdapterMethod } from './adapters/methods.ts';
 export type { MergeRule } from './adapters/rule.ts';
 
 // Pruning, training, evaluation and generation on models in memory.
 export { pruneModel } from './prune/prune.ts';
-export type { PruneOptions, PruneRule } from './prune/prune.ts';
-export { PRUNERS } from './prune/scores.ts';
-export type { Pruner } from './prune/scores.ts';
+export type { PruneRule } from './prune/rule.ts';
+export type { PruneOptions } from './prune/prune.ts';
+export { PRUNERS } from './prune/rule.ts';
+export type { Pruner } from './prune/rule.ts';
 export { OWL_DEFAULTS } from './prune/owl.ts';
 export type { OwlOptions } from './prune/owl.ts';
 export { formatSparsity, parseSparsity } from './prune/sparsity.ts';
@@ -55,7 +78,11 @@ export type { Sequence } from './models/batch.ts';
 export { learningRateAt } from './train/schedule.ts';
 export type { Schedule } from './train/schedule.ts';
 export { initialFactors } from './train/initial.ts';
-export { evaluateModel } from './train/evaluate.ts';
+export { Evaluator, evaluateModel } from './train/evaluate.ts';
+export { RankSampler, climb } from './train/nls.ts';
+export type { ClimbOptions, ClimbTurn, Ranks } from './train/nls.ts';
+export { gradientFactors } from './train/gradientInit.ts';
+export type { GradientInitOptions } from './train/gradientInit.ts';
 export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
 export { generateIds } from './generate/generate.ts';
 export type { GenerateOptions } from './generate/generate.ts';

@@ -10,6 +10,10 @@
  * stands as it is.
  */
 import type { ParameterStore, Parameter } from '../program/parameters.ts';
+import type { ProgramBuilder } from '../program/program.ts';
+import type { Value } from '../program/value.ts';
+import { at } from '../program/value.ts';
+import type { Grid } from '../quant/grid.ts';
 
 /** Whether `up` is [outFeatures, rank], as that of nearly all methods, or one number a row: [outFeatures, 1]. */
 export type UpShape = 'rank' | 'one';
@@ -21,6 +25,8 @@ export interface FactorTensors {
   readonly down: Float32Array;
   /** [outFeatures, rank], or [outFeatures, 1]. */
   readonly up: Float32Array;
+  /** What the merged weight is rounded to, where the method does that (QA-SparsePEFT). */
+  readonly grid?: Grid | undefined;
 }
 
 /** With the sizes of the layer. */
@@ -40,6 +46,20 @@ export interface Factors {
   readonly scaling: number;
   readonly up: Parameter;
   readonly downT: Parameter;
+  readonly grid?: Grid | undefined;
+  /** [padded] f32, written by the host: 1 for the ranks that take part, 0 for those that do not. All do when absent. */
+  readonly gate?: Value | undefined;
+}
+
+/** The parts that not every layer has. */
+export interface FactorExtras {
+  readonly upShape?: UpShape;
+  readonly gate?: Value | undefined;
+}
+
+/** The rank with its padding to whole vectors. */
+export function paddedRank(rank: number): number {
+  return Math.ceil(rank / 4) * 4;
 }
 
 /** Adds the factors of a layer to the trained parameters. */
@@ -50,16 +70,31 @@ export function addFactors(
   outFeatures: number,
   scaling: number,
   initial: FactorTensors,
-  upShape: UpShape = 'rank',
+  { upShape = 'rank', gate }: FactorExtras = {},
 ): Factors {
-  const { rank } = initial;
-  const padded = Math.ceil(rank / 4) * 4;
+  const { rank, grid } = initial;
+  const padded = paddedRank(rank);
   const up =
     upShape === 'one'
       ? store.decayed.add(`${name}.lora.up`, outFeatures, () => initial.up)
       : store.decayed.add(`${name}.lora.up`, outFeatures * padded, () => padUp(initial.up, outFeatures, rank, padded));
   const downT = store.decayed.add(`${name}.lora.down`, inFeatures * padded, () => padDown(initial.down, inFeatures, rank, padded));
-  return { name, inFeatures, outFeatures, upShape, rank, padded, scaling, up, downT };
+  return { name, inFeatures, outFeatures, upShape, rank, padded, scaling, up, downT, grid, gate };
+}
+
+/**
+ * The factors as a layer computes with them: where they have a gate, copies with the ranks left out at zero, made for each
+ * use. With those copies in the place of the factors every gradient of a rank that is left out is zero, too.
+ */
+export function live(b: ProgramBuilder, factors: Factors): Factors {
+  const { gate, up, downT, padded: rank, inFeatures, outFeatures } = factors;
+  if (!gate) return factors;
+  const gated = (what: string, of: Parameter, rows: number): Parameter => {
+    const copy = b.scratch(what, rows * rank * 4);
+    b.emit('gateRanks', rows, { gated: copy, factor: of.value, gate, rank });
+    return { ...of, value: at(copy, 0) };
+  };
+  return { ...factors, up: gated('gated up', up, outFeatures), downT: gated('gated down', downT, inFeatures) };
 }
 
 /** The factors, or their gradients, as people exchange them; `read` gives a parameter's numbers, in the arena's layout. */
@@ -71,6 +106,7 @@ export function moduleOf(factors: Factors, read: (parameter: Parameter) => Float
     outFeatures,
     up: upShape === 'one' ? read(factors.up) : unpadUp(read(factors.up), outFeatures, rank, padded),
     down: unpadDown(read(factors.downT), inFeatures, rank, padded),
+    grid: factors.grid,
   };
 }
 
@@ -105,4 +141,12 @@ export function unpadDown(downT: Float32Array, inFeatures: number, rank: number,
   const out = new Float32Array(inFeatures * rank);
   for (let k = 0; k < rank; k++) for (let j = 0; j < inFeatures; j++) out[k * inFeatures + j] = downT[j * padded + k]!;
   return out;
+}
+
+/** The sub-adapter of the first ranks: the first rows of down, the first columns of up. */
+export function firstRanks(module: AdapterModule, rank: number): AdapterModule {
+  const { inFeatures, outFeatures, rank: all } = module;
+  const up = new Float32Array(outFeatures * rank);
+  for (let i = 0; i < outFeatures; i++) up.set(module.up.subarray(i * all, i * all + rank), i * rank);
+  return { ...module, rank, up, down: module.down.slice(0, rank * inFeatures) };
 }

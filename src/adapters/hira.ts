@@ -29,5 +29,6 @@ export const HIRA: AdapterRule = {
   upShape: 'rank',
   gradients: ['exact'],
   merges: true,
+  noGradientInit: 'the update is that product times the weight',
   linear: (name, ops, factors, { merge }) => new HiraLinear(name, ops, factors, merge),
 };

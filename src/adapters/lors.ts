@@ -8,6 +8,7 @@
 import type { ProgramBuilder } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
 import type { Factors } from './factors.ts';
+import { live } from './factors.ts';
 import { emitFactorGradients } from './lowRank.ts';
 import { MergedLinear } from './mergedLinear.ts';
 import type { AdapterRule, MergeRule } from './rule.ts';
@@ -26,16 +27,17 @@ export class LorsLinear extends MergedLinear {
   }
 
   merged(b: ProgramBuilder): Value {
-    const { up, downT, padded, scaling } = this.factors;
+    const { up, downT, padded, scaling } = live(b, this.factors);
     return this.ops.merged(b, up.value, downT.value, padded, scaling);
   }
 
   protected gradients(b: ProgramBuilder, dy: Value, x: Value): void {
+    const factors = live(b, this.factors);
     if (this.#gradient === 'lors') {
-      emitFactorGradients(b, this.factors, dy, x, this.outFeatures, this.inFeatures);
+      emitFactorGradients(b, factors, dy, x, this.outFeatures, this.inFeatures);
       return;
     }
-    const { up, downT, padded, scaling } = this.factors;
+    const { up, downT, padded, scaling } = factors;
     const h = this.ops.sampled(b, dy, x);
     this.ops.factorGradients(b, up.gradient, downT.gradient, h, up.value, downT.value, padded, scaling);
   }

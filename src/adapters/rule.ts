@@ -19,6 +19,10 @@ export interface AdapterLinear extends LinearLayer {
 export const MERGE_RULES = ['recompute', 'keep'] as const;
 export type MergeRule = (typeof MERGE_RULES)[number];
 
+/** Who share an elastic rank (NLS): all modules of a block, as SQFT's code has it, or none. */
+export const RANK_SHARING = ['block', 'module'] as const;
+export type RankSharing = (typeof RANK_SHARING)[number];
+
 export interface AdapterLayerOptions {
   /** One of the method's; its first when absent. */
   readonly gradient?: AdapterGradient | undefined;
@@ -41,6 +45,11 @@ export interface AdapterRule {
   readonly gradients: readonly AdapterGradient[];
   /** Whether it computes with a merged weight, for MergeRule to say how long that lives. */
   readonly merges: boolean;
+  /** Whether it runs with its first ranks alone (NLS), and whether it knows grids (QA-SparsePEFT). Neither when absent. */
+  readonly elastic?: boolean;
+  readonly quantizes?: boolean;
+  /** Why `down` cannot start from the gradient of the weight (train/gradientInit.ts), where it cannot. */
+  readonly noGradientInit?: string;
   /** Throws RangeError where a weight of this shape cannot have an adapter of this rank. */
   readonly check?: (name: string, rows: number, cols: number, rank: number) => void;
   readonly linear: (name: string, ops: WeightOps, factors: Factors, options: AdapterLayerOptions) => AdapterLinear;

@@ -53,6 +53,7 @@ export const SPP: AdapterRule = {
   upShape: 'one',
   gradients: ['exact'],
   merges: true,
+  noGradientInit: 'the update is one row of down times the weight',
   check: (name, rows, _cols, rank) => {
     if (rows % rank === 0) return;
     let fits = rank;

@@ -3,6 +3,7 @@ import type { Constant } from '../core/constant.ts';
 import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
+import { LEVELS } from '../quant/grid.ts';
 import { BLOCK_ROWS } from '../sparse/quad.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
@@ -20,18 +21,23 @@ type Structure =
 /** A packed weight in the arena. */
 export class WeightOps {
   readonly weight: PackedWeight;
+  readonly #name: string;
   readonly #values: Ref;
   readonly #structure: Structure;
 
   /** `values` stands in for the weight's own values: a parameter, where every kept weight trains. */
   constructor(name: string, weight: PackedWeight, values?: Ref) {
     this.weight = weight;
-    // Arrays that live outside the arena are fetched together.
-    const unit = weight.staged ? this : undefined;
+    this.#name = name;
     const { remote } = weight;
-    const part = (what: string, data: Constant): Value => constant(`${name} ${what}`, data, unit);
+    const part = this.part.bind(this);
     this.#values = values ?? part('values', remote?.values ?? weight.values);
     this.#structure = structureOf(weight, part);
+  }
+
+  /** An array of the weight's. Those that live outside the arena are fetched together. */
+  part(what: string, data: Constant): Value {
+    return constant(`${this.#name} ${what}`, data, this.weight.staged ? this : undefined);
   }
 
   /** How many values there are, the padding of dense panels included. */
@@ -67,6 +73,17 @@ export class WeightOps {
     else if (s.format === 'csr') b.emit('mergeCsr', M, { ...args, ...s.args });
     else b.emit('mergeBlock', stripCount(s.block, M, K), { ...args, ...s.args });
     return merged;
+  }
+
+  /** merged = the nearest points of a grid, in place. */
+  snap(b: ProgramBuilder, merged: Value, scales: Value, zeros: Value, size: number): void {
+    const { rows: M, cols: K } = this.weight;
+    const args = { merged, scales, zeros, size, levels: LEVELS, M, K };
+    const s = this.#structure;
+    if (s.format === 'dense') b.emit('snapDense', Math.ceil(M / 4), args);
+    else if (s.format === 'quad') b.emit('snapQuad', Math.ceil(K / 4), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('snapCsr', M, { ...args, ...s.args });
+    else b.emit('snapBlock', stripCount(s.block, M, K), { ...args, ...s.args });
   }
 
   /** y = (init or 0) + W x. */

@@ -1,5 +1,5 @@
 /** The job of `lors bench`: from options to a report and its files. */
-import { availableParallelism, arch, cpus, platform, release, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { explain } from '../core/errors.ts';
 import type { Given, Resolved } from '../core/options.ts';
@@ -10,11 +10,12 @@ import { VERSION } from '../core/version.ts';
 import { probeFlavour } from '../kernels/load.ts';
 import type { Flavour } from '../kernels/table.ts';
 import { parseConfig } from '../models/config.ts';
-import { PRUNERS } from '../prune/scores.ts';
+import { PRUNERS } from '../prune/rule.ts';
 import { localSessions } from '../runtime/local.ts';
 import { pooledSessions } from '../threads/pool.ts';
 import type { Comparison } from './compare.ts';
 import { compareReports } from './compare.ts';
+import { hostOf } from './host.ts';
 import { BENCH_OPTIONS, DEFAULTS } from './options.ts';
 import { checkFits, parsePatterns } from './patterns.ts';
 import { ortWeb } from './peers/ort.ts';
@@ -22,6 +23,7 @@ import type { Peer } from './peers/peer.ts';
 import { tfjsWasm } from './peers/tfjs.ts';
 import { torch } from './peers/torch.ts';
 import { measureQuality } from './quality.ts';
+import { ROUNDS } from './quick.ts';
 import { SCHEMA, loadResults, prepareResults, saveResults } from './results.ts';
 import type { BenchEvent, BenchPlan } from './run.ts';
 import { runBench } from './run.ts';
@@ -107,7 +109,7 @@ function planOf(settings: Settings): BenchPlan {
     threads: unique(settings.threads ?? (settings.quick ? [1] : settings.quality ? [cores] : [1, cores])),
     flavours: unique(flavours),
     rank: settings.rank,
-    effort: { seconds: settings.seconds ?? defaults.seconds, leastRounds: 5, mostRounds: 100 },
+    effort: { seconds: settings.seconds ?? defaults.seconds, ...ROUNDS },
   };
 }
 
@@ -172,17 +174,6 @@ function sessionsOf(flavour: string, threads: number): ReturnType<typeof localSe
 function peerOf(name: string, python: string): Promise<Peer> {
   if (name === 'torch') return torch(python);
   return name === 'ort-web' ? ortWeb() : tfjsWasm();
-}
-
-function hostOf(): BenchReport['host'] {
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
-    memoryBytes: totalmem(),
-    os: `${platform()} ${release()}`,
-    arch: arch(),
-    runtime: `Node ${process.versions.node}`,
-  };
 }
 
 function unique<T>(values: readonly T[]): T[] {

@@ -1,8 +1,9 @@
 /** The one table of what `lors bench` can be told. */
 import type { OptionTable } from '../core/options.ts';
 import { COMMON } from '../tasks/commonOptions.ts';
-import { PRUNERS } from '../prune/scores.ts';
+import { PRUNERS } from '../prune/rule.ts';
 import { PATTERN_HELP } from './patterns.ts';
+import { QUICK, RANK } from './quick.ts';
 import { OPS } from './work.ts';
 
 export const PEERS = ['ort-web', 'tfjs-wasm', 'torch'] as const;
@@ -16,13 +17,7 @@ export const DEFAULTS = {
     tokens: [1, 16, 128, 512],
     seconds: 8,
   },
-  quick: {
-    patterns: ['dense', '2:4', '1:4', 'csr50', 'csr70', 'csr90', 'block'],
-    ops: ['spmm', 'spmmT', 'step'],
-    shapes: ['1536x576'],
-    tokens: [1, 512],
-    seconds: 12,
-  },
+  quick: QUICK,
 } as const;
 
 export const BENCH_OPTIONS = {
@@ -41,7 +36,7 @@ export const BENCH_OPTIONS = {
   },
   against: { kind: 'list', values: PEERS, help: `others to compare with: ${PEERS.join(', ')}` },
   python: { kind: 'text', default: 'python3', help: 'the Python that has torch' },
-  rank: { kind: 'whole', default: 16, least: 1, help: 'rank of the adapter, for merge and step' },
+  rank: { kind: 'whole', default: RANK, least: 1, help: 'rank of the adapter, for merge and step' },
   seconds: { kind: 'number', above: 0, help: 'seconds of timing for each shape, number of tokens, threads and flavour (default: 8)' },
   quick: { kind: 'flag', default: false, help: 'fewer patterns, ops and shapes, one thread, the fastest flavour: less than a minute' },
   out: { kind: 'text', help: 'directory for results.json, results.csv and report.html' },

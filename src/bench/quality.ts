@@ -1,15 +1,14 @@
 /** Quality beside speed: what each pattern does to a model's perplexity, what LoRS wins back, and what a step takes. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
-import { FormatError, explain } from '../core/errors.ts';
-import { loadDataset } from '../io/datasets.ts';
+import { join } from 'node:path';
 import type { Separator } from '../io/rows.ts';
-import type { Pruner } from '../prune/scores.ts';
+import type { Pruner } from '../prune/rule.ts';
 import { evaluate } from '../tasks/evaluate.ts';
 import { finetune } from '../tasks/finetune.ts';
 import { inspectModel } from '../tasks/inspect.ts';
 import { prune } from '../tasks/prune.ts';
+import { heldOut } from './heldOut.ts';
 import { summary } from './measure.ts';
 import type { Pattern } from './patterns.ts';
 import { sparsityOf } from './patterns.ts';
@@ -38,7 +37,7 @@ export interface QualityPlan {
 export async function measureQuality(plan: QualityPlan, onRow: (row: QualityRow) => void): Promise<QualityReport> {
   const work = mkdtempSync(join(tmpdir(), 'lors-quality-'));
   try {
-    const data = heldOut(plan.data, work, plan.separator);
+    const data = heldOut(plan.data, work, plan.separator, 'test');
     const rows: QualityRow[] = [];
     const jobs = plan.patterns.flatMap((pattern) =>
       pattern.kind === 'dense' ? [] : plan.pruners.map((pruner) => ({ pattern, pruner, sparsity: sparsityOf(pattern)! })),
@@ -109,28 +108,4 @@ export function withFront(rows: readonly QualityRow[]): QualityRow[] {
   const beats = (a: QualityRow, b: QualityRow): boolean =>
     a.after <= b.after && a.stepSeconds <= b.stepSeconds && (a.after < b.after || a.stepSeconds < b.stepSeconds);
   return rows.map((row) => ({ ...row, pareto: !rows.some((other) => beats(other, row)) }));
-}
-
-/** Share of a single file that is held out. */
-const HELD_OUT = 0.1;
-
-/** Data with text to evaluate on that nothing trains on: as given where it has a split for that, else its last tenth is split off. */
-function heldOut(path: string, work: string, separator: Separator): string {
-  const { valid, test } = loadDataset(path, separator);
-  if (valid ?? test) return path;
-  const file = statSync(path).isDirectory()
-    ? ['train.jsonl', 'train.txt'].map((name) => join(path, name)).find((name) => statSync(name, { throwIfNoEntry: false }))!
-    : path;
-  const lines = readFileSync(file, 'utf8').split(/(?<=\n)/);
-  const length = lines.reduce((n, line) => n + line.length, 0);
-  let [count, seen] = [0, 0];
-  while (count < lines.length && seen + lines[count]!.length <= length * (1 - HELD_OUT)) seen += lines[count++]!.length;
-  if (count === 0 || count === lines.length) {
-    throw new FormatError(explain(`data ${path}`, 'lines, of which the last tenth can be held out', `${lines.length} of them`));
-  }
-  const split = join(work, 'data');
-  mkdirSync(split);
-  writeFileSync(join(split, `train${extname(file)}`), lines.slice(0, count).join(''));
-  writeFileSync(join(split, `test${extname(file)}`), lines.slice(count).join(''));
-  return split;
 }

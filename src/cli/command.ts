@@ -42,6 +42,7 @@ const PLACEHOLDERS = {
   number: 'x',
   list: 'a,b,...',
   wholes: 'n,n,...',
+  numbers: 'x,x,...',
   paths: 'files...',
   bytes: 'size',
 } as const;

@@ -26,6 +26,8 @@ export function describeEvent(event: Told): string {
     }
     case 'prune':
       return `pruned block ${event.layer} of ${event.layers}`;
+    case 'init':
+      return `gradient of ${event.samples} windows: pass ${event.pass} of ${event.passes}`;
     case 'step': {
       const { step, steps, loss, learningRate, gradNorm, tokensPerSecond, secondsLeft, peakBytes } = event;
       return (
@@ -35,6 +37,10 @@ export function describeEvent(event: Told): string {
     }
     case 'eval':
       return `step ${event.step}  valid loss ${event.loss.toFixed(4)}  perplexity ${event.perplexity.toFixed(3)}`;
+    case 'search': {
+      const { turn, turns, loss, best } = event;
+      return `search ${turn}/${turns}  valid loss ${loss.toFixed(4)}  best ${best.toFixed(4)}`;
+    }
     case 'save':
       return `saved ${event.path}`;
     case 'done':
@@ -64,11 +70,12 @@ export function describeModel(report: ModelReport): string {
     kilobytes(layer.denseBytes),
   ]);
   const table = [['module', 'shape', 'dtype', 'pattern', 'density', 'packed', 'dense'], ...rows];
-  const { parameters, projectionDensity, packedBytes, denseBytes } = report;
+  const { parameters, projectionDensity, packedBytes, denseBytes, grid } = report;
+  const onGrid = grid ? `${grid.projections} projections on INT4 grids, ${grid.groupSize} inputs a group\n` : '';
   const total =
     `${parameters.toLocaleString('en')} parameters; ${(projectionDensity * 100).toFixed(2)} % of the projections kept; ` +
     `${megabytes(packedBytes)} packed, ${megabytes(denseBytes)} dense`;
-  return `${columnsOf(table, 4)}\n${total}\n`;
+  return `${columnsOf(table, 4)}\n${total}\n${onGrid}`;
 }
 
 function kilobytes(bytes: number): string {

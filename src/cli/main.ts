@@ -2,6 +2,7 @@
 /** The command `lors`. */
 import { Command, CommanderError } from 'commander';
 import { BENCH_OPTIONS } from '../bench/options.ts';
+import { COMPARE_OPTIONS } from '../bench/methods/options.ts';
 import { VERSION } from '../core/version.ts';
 import { EVALUATE_OPTIONS } from '../tasks/evaluateOptions.ts';
 import { FINETUNE_OPTIONS } from '../tasks/finetuneOptions.ts';
@@ -9,8 +10,21 @@ import { FUSE_OPTIONS } from '../tasks/fuse.ts';
 import { GENERATE_OPTIONS } from '../tasks/generateOptions.ts';
 import { INSPECT_OPTIONS } from '../tasks/inspect.ts';
 import { PRUNE_OPTIONS } from '../tasks/prune.ts';
+import { QUANTIZE_OPTIONS } from '../tasks/quantize.ts';
+import { SEARCH_OPTIONS } from '../tasks/search.ts';
 import { addCommand } from './command.ts';
-import { runBench, runEvaluate, runFinetune, runFuse, runGenerate, runInspect, runPrune } from './commands.ts';
+import {
+  runBench,
+  runCompare,
+  runEvaluate,
+  runFinetune,
+  runFuse,
+  runGenerate,
+  runInspect,
+  runPrune,
+  runQuantize,
+  runSearch,
+} from './commands.ts';
 
 /** Exit codes: 1 something went wrong, 2 the command line was wrong, 130 interrupted. */
 const USAGE = 2;
@@ -23,10 +37,13 @@ function build(): Command {
     .exitOverride();
   addCommand(program, 'finetune', 'fine-tune a model, pruning it first if asked', FINETUNE_OPTIONS, runFinetune);
   addCommand(program, 'prune', 'set the least important weights of a model to zero', PRUNE_OPTIONS, runPrune);
+  addCommand(program, 'quantize', 'round the weights of a model to group-wise INT4; zeros stay zero', QUANTIZE_OPTIONS, runQuantize);
+  addCommand(program, 'search', 'find the ranks to keep of a super-adapter (finetune --nls-ranks)', SEARCH_OPTIONS, runSearch);
   addCommand(program, 'eval', 'perplexity of a model on text', EVALUATE_OPTIONS, runEvaluate);
   addCommand(program, 'generate', 'go on from a prompt', GENERATE_OPTIONS, runGenerate);
   addCommand(program, 'fuse', 'merge an adapter into its model; zeros stay zero', FUSE_OPTIONS, runFuse);
   addCommand(program, 'inspect', 'pattern, density and bytes of each matrix', INSPECT_OPTIONS, runInspect);
+  addCommand(program, 'compare', 'which method to use: all of them on one model and text, side by side', COMPARE_OPTIONS, runCompare);
   addCommand(
     program,
     'bench',

@@ -2,14 +2,14 @@
 import { explain, shown } from './errors.ts';
 
 /**
- * How an option is read; a list of strings is a choice. A `list` and `wholes` (whole numbers) are comma-separated on the command
- * line; `paths` are arguments of their own.
+ * How an option is read; a list of strings is a choice. A `list`, `wholes` (whole numbers) and `numbers` are comma-separated on
+ * the command line; `paths` are arguments of their own.
  */
-export type OptionKind = 'text' | 'whole' | 'number' | 'flag' | 'list' | 'wholes' | 'paths' | 'bytes' | readonly string[];
+export type OptionKind = 'text' | 'whole' | 'number' | 'flag' | 'list' | 'wholes' | 'numbers' | 'paths' | 'bytes' | readonly string[];
 
 export interface OptionSpec {
   readonly kind: OptionKind;
-  readonly default?: string | number | boolean | readonly string[];
+  readonly default?: string | number | boolean | readonly string[] | readonly number[];
   /** Smallest value of a number, or of each of several. */
   readonly least?: number;
   /** A number must be larger than this. */
@@ -32,7 +32,7 @@ type ValueOf<S extends OptionSpec> = S['kind'] extends 'text'
       ? boolean
       : S['kind'] extends 'list' | 'paths'
         ? readonly string[]
-        : S['kind'] extends 'wholes'
+        : S['kind'] extends 'wholes' | 'numbers'
           ? readonly number[]
           : S['kind'] extends readonly (infer V)[]
             ? V
@@ -78,12 +78,9 @@ function checked(name: string, spec: OptionSpec, value: unknown): unknown {
   };
   if (kind === 'text') return typeof value === 'string' && value !== '' ? value : wrong('a text');
   if (kind === 'flag') return typeof value === 'boolean' ? value : wrong('true or false');
-  if (kind === 'wholes') {
-    const least = spec.least ?? 0;
-    const expected = `whole numbers of at least ${least}`;
-    if (!Array.isArray(value) || value.length === 0) return wrong(expected);
-    const odd = (value as unknown[]).findIndex((n) => !Number.isSafeInteger(n) || (n as number) < least);
-    return odd < 0 ? value : wrong(expected, value[odd]);
+  if (kind === 'wholes' || kind === 'numbers') {
+    if (!Array.isArray(value) || value.length === 0) return wrong('a list of numbers');
+    return (value as unknown[]).map((n) => checked(name, { ...spec, kind: kind === 'wholes' ? 'whole' : 'number' }, n));
   }
   if (kind === 'list' || kind === 'paths') {
     if (!Array.isArray(value) || value.length === 0) return wrong('a list');
@@ -113,7 +110,7 @@ function checked(name: string, spec: OptionSpec, value: unknown): unknown {
 /** Reads an option from text: a flag's argument. Leaves what it cannot read for resolveOptions to refuse. */
 export function parseOption(kind: OptionKind, text: string): unknown {
   if (kind === 'list') return text.split(',').map((part) => part.trim());
-  if (kind === 'wholes') return text.split(',').map((part) => parseOption('whole', part));
+  if (kind === 'wholes' || kind === 'numbers') return text.split(',').map((part) => parseOption('number', part));
   if (kind === 'bytes') return parseBytes(text);
   if (kind !== 'whole' && kind !== 'number') return text;
   const value = Number(text);

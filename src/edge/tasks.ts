@@ -4,18 +4,15 @@ import { ruleOf } from '../adapters/methods.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
-import { generateText } from '../generate/text.ts';
 import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { checkAdapter, fuseAdapter, trainingOf } from '../models/adapter.ts';
 import type { Sequence } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
-import type { PruneRule } from '../prune/prune.ts';
-import { pruneModel } from '../prune/prune.ts';
+import type { PruneRule } from '../prune/rule.ts';
 import { packedBytes } from '../sparse/weight.ts';
 import type { Evaluation } from '../train/evaluate.ts';
-import { evaluateModel } from '../train/evaluate.ts';
 import type { DataSource } from './data.ts';
 import { readRows } from './data.ts';
 import type { HostOptions } from './host.ts';
@@ -43,6 +40,7 @@ export async function evaluate(input: EvaluateInput): Promise<Evaluation> {
   checkTokenizer(model, tokenizer);
   if (adapter) checkAdapter(model, adapter);
   const { documents } = tokenizeRows(await readRows(data, separator, 'data'), tokenizer, { maskPrompt });
+  const { evaluateModel } = await import('../train/evaluate.ts');
   return evaluateModel(model, documents, {
     maxSeqLength: Math.min(maxSeqLength, model.config.maxPositions),
     sessions: host.sessions('evaluating', model),
@@ -63,6 +61,7 @@ export async function* generate(input: GenerateInput): AsyncGenerator<string, vo
   checkTokenizer(model, tokenizer);
   const sessions = host.sessions('generating', model, adapter && mergedParts(model, adapter));
   const merged = adapter ? fuseAdapter(model, adapter, host.kernels.module, 'F32', host.memory) : model;
+  const { generateText } = await import('../generate/text.ts');
   yield* generateText(merged, tokenizer, { ...settings, sessions });
 }
 
@@ -109,8 +108,8 @@ export async function prune(input: PruneInput): Promise<LlamaModel> {
   return prunedOn(host, model, rule, calibration, onBlock);
 }
 
-/** Prunes with what a host has left beside a second model. */
-export function prunedOn(
+/** Prunes with what a host has left beside a second model. The pruners are loaded then: most runs start from a pruned model. */
+export async function prunedOn(
   host: Host,
   model: LlamaModel,
   rule: PruneRule,
@@ -119,5 +118,6 @@ export function prunedOn(
 ): Promise<LlamaModel> {
   const second = [...model.linears.values()].reduce((n, weight) => n + packedBytes(weight), 0);
   const sessions = host.sessions('pruning', model, { 'pruned weights': second });
+  const { pruneModel } = await import('../prune/prune.ts');
   return pruneModel(model, { ...rule, calibration, sessions, ...(onBlock && { onBlock }) });
 }

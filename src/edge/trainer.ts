@@ -4,7 +4,6 @@ import type { WeightDtype } from '../core/dtypes.ts';
 import { MemoryBudgetError, UnsupportedError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
-import { generateText } from '../generate/text.ts';
 import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import { fuseAdapter } from '../models/adapter.ts';
 import type { Sequence } from '../models/batch.ts';
@@ -244,6 +243,7 @@ export class EdgeTrainer {
     const { host, adapter } = this.#prepared;
     const merged = adapter && mergedParts(this.model, this.adapter());
     const sessions = host.sessions('generating', this.model, { training: this.plan.arenaBytes, ...merged });
+    const { generateText } = await import('../generate/text.ts');
     yield* generateText(this.fused(adapter && 'F32'), this.tokenizer, { ...settings, sessions });
   }
 

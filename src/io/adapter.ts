@@ -1,7 +1,8 @@
 /** Adapters from and to directories: adapter_model.safetensors and adapter_config.json. */
 import { join } from 'node:path';
 import type { Adapter } from '../adapters/adapter.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfigJson, adapterTensors, parseAdapter } from './adapterFormat.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfigJson, adapterTensors } from './adapterFormat.ts';
+import { parseAdapter } from './adapterReading.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { readJsonObject } from './json.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
@@ -9,7 +10,7 @@ import { openSafetensors, writeSafetensors } from './safetensors.ts';
 /** Writes an adapter into a directory that exists. Throws OutputError. */
 export function saveAdapter(directory: string, adapter: Adapter): void {
   writeSafetensors(join(directory, ADAPTER_WEIGHTS), adapterTensors(adapter), { format: 'pt' });
-  writeFileAtomic(join(directory, ADAPTER_CONFIG), [`${JSON.stringify(adapterConfigJson(adapter.config), null, 2)}\n`]);
+  writeFileAtomic(join(directory, ADAPTER_CONFIG), [`${JSON.stringify(adapterConfigJson(adapter), null, 2)}\n`]);
 }
 
 /** Reads an adapter: one of ours, or LoRA or HiRA from PEFT. Throws FormatError or UnsupportedError. */

@@ -13,7 +13,7 @@ import { LocalSession } from '../runtime/local.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { encodeKept, withValues } from './fuse.ts';
-import type { Training } from './llama.ts';
+import type { AdapterTraining } from './llama.ts';
 import type { LlamaModel } from './model.ts';
 import { patternFingerprint } from './model.ts';
 
@@ -46,14 +46,14 @@ export function checkAdapter(model: LlamaModel, adapter: Adapter): void {
 }
 
 /** An adapter as what trains (or only runs, where no gradient is asked for). */
-export function trainingOf(adapter: Adapter): Training {
+export function trainingOf(adapter: Adapter): AdapterTraining {
   const { method, alpha, rank, rslora } = adapter.config;
   return { method, scaling: scalingOf(alpha, rank, rslora), factors: adapter.modules };
 }
 
 /**
  * The model with its adapter merged, by the kernels that training uses. Zeros stay zero; with plain LoRA the update is
- * dense and they do not. Values keep the weight's element type unless `dtype` says otherwise.
+ * dense and they do not. Values keep the weight's element type unless `dtype` says otherwise; on a grid they are F32.
  * `memory` is the kind that the kernels were built for.
  */
 export function fuseAdapter(
@@ -64,7 +64,9 @@ export function fuseAdapter(
   memory: 'local' | 'shared' = 'local',
 ): LlamaModel {
   checkAdapter(model, adapter);
-  const { method, alpha, rslora } = adapter.config;
+  const { method, alpha, rank, rslora, groupSize } = adapter.config;
+  if (groupSize !== undefined && dtype !== undefined && dtype !== 'F32')
+    throw new RangeError(explain('--dtype', 'keep or F32, which alone holds every point of the grid', dtype));
   const rule = ruleOf(method);
   const linears = new Map<string, PackedWeight>();
   for (const [name, factors] of adapter.modules) {
@@ -73,13 +75,16 @@ export function fuseAdapter(
       ? sparse
       : pack(sparse.dtype, unpack(sparse, sparse.values), sparse.rows, sparse.cols, { format: 'dense' });
     const { rows, cols } = weight;
-    const scaling = scalingOf(alpha, factors.rank, rslora);
-    const added = addFactors(new ParameterStore(), name, cols, rows, scaling, factors, rule.upShape);
+    // Of the whole rank, where a module has fewer (NLS).
+    const scaling = scalingOf(alpha, rank, rslora);
+    const added = addFactors(new ParameterStore(), name, cols, rows, scaling, factors, { upShape: rule.upShape });
     const b = new ProgramBuilder('merge', 0);
     const merged = rule.linear(name, new WeightOps(name, weight), added, {}).merged(b);
     const session = new LocalSession([b.finish()], { module, arena: new Arena(memory === 'shared') });
     session.run('merge', { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 });
-    linears.set(name, encodeKept(weight, session.floats(merged), dtype ?? weight.dtype));
+    // On a grid 0 is a point as good as any, and f32 alone holds them all.
+    const values = session.floats(merged).slice();
+    linears.set(name, factors.grid ? { ...weight, dtype: 'F32', values } : encodeKept(weight, values, dtype ?? weight.dtype));
   }
   return withValues(model, { linears });
 }

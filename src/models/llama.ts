@@ -2,10 +2,10 @@
 import { FrozenLinear } from '../adapters/frozen.ts';
 import { FullLinear } from '../adapters/full.ts';
 import type { FactorTensors, Factors } from '../adapters/factors.ts';
-import { addFactors } from '../adapters/factors.ts';
+import { addFactors, paddedRank } from '../adapters/factors.ts';
 import type { AdapterMethod } from '../adapters/methods.ts';
 import { ruleOf } from '../adapters/methods.ts';
-import type { AdapterLayerOptions } from '../adapters/rule.ts';
+import type { AdapterLayerOptions, RankSharing } from '../adapters/rule.ts';
 import { WeightOps } from '../adapters/weightOps.ts';
 import { Attention } from '../nn/attention.ts';
 import type { ForwardContext, KeyValueCache } from '../nn/attention.ts';
@@ -25,7 +25,7 @@ import type { Value } from '../program/value.ts';
 import { constant } from '../program/value.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { LlamaModel } from './model.ts';
-import { EMBEDDING, FINAL_NORM, HEAD, normName, projectionName } from './names.ts';
+import { EMBEDDING, FINAL_NORM, HEAD, normName, projectionName, rankGroup } from './names.ts';
 import type { Projection } from './names.ts';
 import { ropeTables } from './rope.ts';
 
@@ -42,6 +42,8 @@ export interface AdapterTraining extends AdapterLayerOptions {
   readonly scaling: number;
   /** Initial factors of each adapted module, by module name. */
   readonly factors: ReadonlyMap<string, FactorTensors>;
+  /** Runs with the first ranks alone, as many as the host says for each module or block; all of them when absent. */
+  readonly elastic?: RankSharing | undefined;
 }
 
 export interface CompileOptions {
@@ -61,6 +63,8 @@ export class CompiledLlama {
   readonly losses: Value;
   readonly store = new ParameterStore();
   readonly factors = new Map<string, Factors>();
+  /** The gates of elastic factors (adapters/factors.ts), by the group that shares them. */
+  readonly gates = new Map<string, Value>();
   readonly embedding: Table;
   readonly tiles: number;
   readonly #blocks: readonly Block[];
@@ -226,8 +230,15 @@ export class CompiledLlama {
     const ops = new WeightOps(name, weight);
     if (!initial || training.method === 'none') return new FrozenLinear(name, ops);
     const { upShape, linear } = ruleOf(training.method);
-    const factors = addFactors(this.store, name, weight.cols, weight.rows, training.scaling, initial, upShape);
+    const gate = training.elastic && this.#gate(rankGroup(name, training.elastic), paddedRank(initial.rank));
+    const factors = addFactors(this.store, name, weight.cols, weight.rows, training.scaling, initial, { upShape, gate });
     this.factors.set(name, factors);
     return linear(name, ops, factors, training);
+  }
+
+  #gate(group: string, padded: number): Value {
+    const gate = this.gates.get(group) ?? { name: `${group} gate`, bytes: padded * 4, kind: 'input' };
+    this.gates.set(group, gate);
+    return gate;
   }
 }

@@ -1,4 +1,5 @@
 /** Names of a Llama checkpoint's modules, as Hugging Face has them; a module's tensor is its name plus `.weight`. */
+import type { RankSharing } from '../adapters/rule.ts';
 import type { LlamaConfig } from './config.ts';
 
 export const PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
@@ -41,4 +42,9 @@ export function projectionShape(config: LlamaConfig, projection: Projection): re
 /** Every linear module of the blocks, layer by layer. */
 export function projectionNames(config: LlamaConfig): string[] {
   return Array.from({ length: config.layers }, (_, layer) => PROJECTIONS.map((p) => projectionName(layer, p))).flat();
+}
+
+/** The group that a module shares its elastic rank with: `model.layers.3`, or the module itself. */
+export function rankGroup(module: string, sharing: RankSharing): string {
+  return sharing === 'module' ? module : module.split('.', 3).join('.');
 }

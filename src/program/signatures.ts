@@ -18,6 +18,7 @@ const block = { starts: 'in', index: 'in', R: 'n', C: 'n', M: 'n', K: 'n' } as c
 const csr = { rowPtr: 'in', index: 'in', M: 'n', K: 'n' } as const;
 const merge = { merged: 'out', values: 'maybe', dtype: 'n', up: 'maybe', downT: 'maybe', rank: 'n', scaling: 'n' } as const;
 const sampled = { h: 'out', init: 'init', dy: 'in', x: 'in' } as const;
+const snap = { merged: 'inout', scales: 'in', zeros: 'in', size: 'n', levels: 'n' } as const;
 const upGrad = { dUp: 'inout', h: 'in', downT: 'in', rank: 'n', scaling: 'n' } as const;
 const downGrad = { dDownT: 'inout', h: 'in', up: 'in', rank: 'n', scaling: 'n' } as const;
 const heads = { heads: 'n', kvHeads: 'n', D: 'n', scaling: 'n' } as const;
@@ -26,24 +27,28 @@ export const SIGNATURES = {
   spmmQuad: { y: 'out', init: 'init', x: 'in', w: 'in', ...quad },
   spmmTQuad: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...quad },
   mergeQuad: { ...merge, ...quad },
+  snapQuad: { ...snap, ...quad },
   sddmmQuad: { ...sampled, ...quad, tiles: 'tiles' },
   upGradQuad: { ...upGrad, ...quad },
   downGradQuad: { ...downGrad, ...quad },
   spmmCsr: { y: 'out', init: 'init', x: 'in', w: 'in', ...csr },
   spmmTCsr: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...csr },
   mergeCsr: { ...merge, ...csr },
+  snapCsr: { ...snap, ...csr },
   sddmmCsr: { ...sampled, ...csr, tiles: 'tiles' },
   upGradCsr: { ...upGrad, ...csr },
   downGradCsr: { ...downGrad, ...csr },
   spmmBlock: { y: 'out', init: 'init', x: 'in', w: 'in', ...block },
   spmmTBlock: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...block },
   mergeBlock: { ...merge, ...block },
+  snapBlock: { ...snap, ...block },
   sddmmBlock: { ...sampled, ...block, tiles: 'tiles' },
   upGradBlock: { ...upGrad, ...block },
   downGradBlock: { ...downGrad, ...block },
   gemm: { y: 'out', init: 'init', x: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
   gemmT: { dx: 'out', init: 'init', dy: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
   mergeDense: { ...merge, M: 'n', K: 'n' },
+  snapDense: { ...snap, M: 'n', K: 'n' },
   sddmmDense: { dw: 'out', init: 'init', dy: 'in', x: 'in', features: 'n', M: 'n', K: 'n', tiles: 'tiles' },
   upGradDense: { ...upGrad, M: 'n', K: 'n' },
   downGradDense: { ...downGrad, M: 'n', K: 'n' },
@@ -62,6 +67,7 @@ export const SIGNATURES = {
   attentionToken: { o: 'out', q: 'in', k: 'in', v: 'in', last: 'in', ...heads },
   project: { z: 'out', x: 'in', factor: 'in', N: 'n', rank: 'n', scaling: 'n' },
   expand: { y: 'inout', z: 'in', factor: 'in', N: 'n', rank: 'n' },
+  gateRanks: { gated: 'out', factor: 'in', gate: 'in', rank: 'n' },
   factorGrad: { dFactor: 'inout', dy: 'in', z: 'in', N: 'n', rank: 'n', scaling: 'n', tiles: 'tiles' },
   rmsNorm: { y: 'out', rstd: 'out', x: 'in', gain: 'in', K: 'n', eps: 'n' },
   rmsNormBackward: { dx: 'out', init: 'init', dy: 'in', x: 'in', rstd: 'in', gain: 'in', K: 'n' },

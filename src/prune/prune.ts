@@ -1,36 +1,25 @@
 /** Prunes a model's projections block by block; each block's inputs come through the already pruned ones before it. */
 import { decodeWeights, encodeWeights } from '../core/dtypes.ts';
-import { explain } from '../core/errors.ts';
 import type { Sequence } from '../models/batch.ts';
 import { smallest, withValues } from '../models/fuse.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { nonZeros } from '../sparse/keepMask.ts';
-import { pack, unpack } from '../sparse/pack.ts';
+import { matrixOf, pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { Calibration } from './calibrate.ts';
 import type { OwlOptions } from './owl.ts';
 import { outlierRatio, owlSparsities } from './owl.ts';
 import { selectPermuted } from './permute.ts';
-import type { Pruner } from './scores.ts';
+import type { PruneRule } from './rule.ts';
+import { checkRule, needsCalibration } from './rule.ts';
 import { scoresOf } from './scores.ts';
 import { checkGroups, selectKept } from './select.ts';
 import type { InputProducts, InverseHessian } from './sparsegpt.ts';
 import { inverseHessian, sparseGpt } from './sparsegpt.ts';
 import type { Sparsity } from './sparsity.ts';
-import { formatSparsity } from './sparsity.ts';
 import { wandaScores } from './wanda.ts';
-
-/** What is pruned, and how. */
-export interface PruneRule {
-  readonly method: Pruner;
-  readonly sparsity: Sparsity;
-  /** N:M by scores: groups are of inputs that need not be neighbours (RIA's channel permutation). The result is unstructured. */
-  readonly channelPermutation?: boolean | undefined;
-  /** Shares and blocks: each block of the model gets its own (OWL). All the same when absent. */
-  readonly owl?: OwlOptions | undefined;
-}
 
 export interface PruneOptions extends PruneRule {
   /** Calibration text; magnitude needs none, but for OWL. */
@@ -39,27 +28,6 @@ export interface PruneOptions extends PruneRule {
   readonly sessions: Sessions;
   /** Called when a block is done. */
   readonly onBlock?: (layer: number, layers: number) => void;
-}
-
-/** Whether a rule looks at what goes through the model. */
-export function needsCalibration({ method, owl }: PruneRule): boolean {
-  return method !== 'magnitude' || owl !== undefined;
-}
-
-/** Throws RangeError where the parts of a rule do not go together. */
-export function checkRule({ method, sparsity, channelPermutation, owl }: PruneRule): void {
-  const refuse = (what: string, expected: string, got: string, hint: string): never => {
-    throw new RangeError(explain(what, expected, got, hint));
-  };
-  if (channelPermutation && sparsity.kind !== 'n:m') {
-    refuse('channel permutation', 'N:M such as 2:4', formatSparsity(sparsity), 'Only groups of inputs depend on their order.');
-  }
-  if (channelPermutation && method === 'sparsegpt') {
-    refuse('channel permutation', 'magnitude, wanda or ria', method, 'SparseGPT takes inputs in the order that they have.');
-  }
-  if (owl && sparsity.kind === 'n:m') {
-    refuse('OWL', 'a share such as 70% or 4x1:70%', formatSparsity(sparsity), 'N:M leaves every block the same.');
-  }
 }
 
 /**
@@ -95,7 +63,7 @@ async function sparsitiesOf(model: LlamaModel, { sparsity, calibration, sessions
   for (let layer = 0; layer < model.config.layers; layer++) {
     const norms = await run.inputNorms(model, layer);
     const scores = function* (): Generator<Float64Array> {
-      for (const [name, ofInputs] of norms) yield wandaScores(valuesOf(model.linears.get(name)!), ofInputs);
+      for (const [name, ofInputs] of norms) yield wandaScores(matrixOf(model.linears.get(name)!), ofInputs);
     };
     ratios.push(outlierRatio(scores, owl.threshold));
     if (layer + 1 < model.config.layers) await run.advance(model, layer);
@@ -183,8 +151,4 @@ function pruneWeight(weight: PackedWeight, sparsity: Sparsity, prune: (matrix: M
     if (!keep[i]) elements[i] = 0;
   }
   return pack(dtype, elements, rows, cols, { keep });
-}
-
-function valuesOf(weight: PackedWeight): Float32Array {
-  return decodeWeights(weight.dtype, unpack(weight, weight.values));
 }

@@ -1,10 +1,8 @@
-/** The pruners, what each asks of calibration, and what a weight is worth to those that score weights. */
+/** What a weight is worth to the pruners that score weights. */
 import { magnitudeScores } from './magnitude.ts';
 import { riaScores } from './ria.ts';
+import type { Pruner } from './rule.ts';
 import { wandaScores } from './wanda.ts';
-
-export const PRUNERS = ['magnitude', 'wanda', 'ria', 'sparsegpt'] as const;
-export type Pruner = (typeof PRUNERS)[number];
 
 /** Pruners that drop the lowest scores and leave what they keep as it is. SparseGPT decides as it goes. */
 export type ScoringPruner = Exclude<Pruner, 'sparsegpt'>;

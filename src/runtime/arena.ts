@@ -20,6 +20,8 @@ export class Arena implements Occupied {
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   readonly #shared: boolean;
   #end = ALIGNMENT;
+  /** Where the bytes begin that no session has had. */
+  #fresh = 0;
 
   /** A shared memory can be walked by several threads. Views of one that is not shared end when it grows. */
   constructor(shared: boolean) {
@@ -38,6 +40,18 @@ export class Arena implements Occupied {
     const missing = Math.ceil(bytes / PAGE) - this.memory.buffer.byteLength / PAGE;
     if (missing > 0) this.memory.grow(missing);
     this.#buffers.add(this.memory.buffer);
+  }
+
+  /**
+   * Gives a session the addresses from `end` to `bytes`. What sessions before it left there becomes zeros; returns where the bytes
+   * begin that none of them had: they are not resident yet.
+   */
+  lend(bytes: number): number {
+    this.reserve(bytes);
+    const fresh = Math.max(this.#end, Math.min(this.#fresh, bytes));
+    this.bytes(this.#end, fresh - this.#end).fill(0);
+    this.#fresh = Math.max(this.#fresh, bytes);
+    return fresh;
   }
 
   /** Copies an array into the arena for good and returns it as it stands there. For shared memory. */

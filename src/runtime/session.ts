@@ -61,15 +61,15 @@ export abstract class Session {
           'Fewer tokens a batch, a shorter --max-seq-length or --recompute auto need less.',
       );
     }
-    this.untouched = layout.bytes - this.arena.end;
-    this.arena.reserve(layout.bytes);
+    const fresh = this.arena.lend(layout.bytes);
+    this.untouched = layout.bytes - fresh;
     this.#programs = new Map(programs.map((program) => [program.name, program]));
     this.encoded = new Map(programs.map((program) => [program.name, encode(program, this.layout)]));
     for (const [value, address] of this.layout.offsets) {
       const start = value.data ?? value.source?.();
       if (!start || !ArrayBuffer.isView(start) || this.arena.addressOf(start) !== undefined) continue;
       this.arena.write(address, start);
-      this.untouched -= start.byteLength;
+      this.untouched -= Math.max(0, address + start.byteLength - Math.max(address, fresh));
     }
   }
 

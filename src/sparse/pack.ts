@@ -1,5 +1,6 @@
 /** Dense to packed and back, for any format and element type. */
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+import { decodeWeights } from '../core/dtypes.ts';
 import { explain } from '../core/errors.ts';
 import type { BlockName } from './block.ts';
 import { BLOCK_NAMES, eachInBlocks, isBlockName, packBlocks } from './block.ts';
@@ -91,6 +92,11 @@ export function unpack<T extends WeightArray>(weight: PackedWeight, values: T): 
     to[position] = from[n++]!;
   });
   return out;
+}
+
+/** The matrix [rows, cols] as numbers. */
+export function matrixOf(weight: PackedWeight): Float32Array {
+  return decodeWeights(weight.dtype, unpack(weight, weight.values));
 }
 
 /** Row-major position of each kept value, in the order of the format. */

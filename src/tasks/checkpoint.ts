@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError, explain } from '../core/errors.ts';
+import type { RandomState } from '../core/random.ts';
 import { stageDirectory, writeFileAtomic } from '../io/atomic.ts';
 import { readJsonObject } from '../io/json.ts';
 import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
@@ -23,6 +24,8 @@ export interface RunState {
   readonly identity: Identity;
   /** Losses since the last report, so that the log of a resumed run is the uninterrupted one's. */
   readonly pendingLosses: readonly number[];
+  /** Where the drawing of elastic ranks stands. */
+  readonly ranks?: RandomState | undefined;
 }
 
 /** Writes OUT/checkpoint-N. `alsoWrite` adds files to it. Returns its path. Throws OutputError. */
@@ -40,9 +43,9 @@ export function saveRun(out: string, state: RunState, alsoWrite: (directory: str
         data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
       })),
     );
-    const { cursor, identity, pendingLosses } = state;
+    const { cursor, identity, pendingLosses, ranks } = state;
     writeFileAtomic(join(staging.path, STATE), [
-      `${JSON.stringify({ global_step: step, epoch: cursor.epoch, cursor, pendingLosses, identity }, null, 2)}\n`,
+      `${JSON.stringify({ global_step: step, epoch: cursor.epoch, cursor, pendingLosses, ranks, identity }, null, 2)}\n`,
     ]);
     alsoWrite(staging.path);
     staging.commit();
@@ -73,5 +76,6 @@ export function loadRun(path: string, identity: RunState['identity']): RunState 
     cursor: json['cursor'] as BatchCursor,
     identity,
     pendingLosses: json['pendingLosses'] as number[],
+    ranks: json['ranks'] as RandomState | undefined,
   };
 }

@@ -1,5 +1,6 @@
 /** Perplexity of a model directory, with an adapter or without: the job of `lors eval`. */
 import { tmpdir } from 'node:os';
+import { FormatError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
@@ -29,8 +30,10 @@ export async function evaluate(
   checkTokenizer(model, tokenizer);
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter);
   if (adapter) checkAdapter(model, adapter);
-  const { test, valid, train } = loadDataset(settings.data, settings.separator);
-  const { documents } = tokenizeRows(test ?? valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
+  const dataset = loadDataset(settings.data, settings.separator);
+  const rows = settings.split === 'auto' ? (dataset.test ?? dataset.valid ?? dataset.train) : dataset[settings.split];
+  if (!rows) throw new FormatError(explain(`data ${settings.data}`, `a ${settings.split} split`, 'none'));
+  const { documents } = tokenizeRows(rows, tokenizer, { maskPrompt: settings.maskPrompt });
   const evaluation = await evaluateModel(model, documents, {
     maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
     sessions: sessions(arena),

@@ -29,6 +29,17 @@ export interface PruneEvent {
   readonly layers: number;
 }
 
+/** After each pass of the gradient initialisation. */
+export interface InitEvent {
+  readonly event: 'init';
+  readonly pass: number;
+  readonly passes: number;
+  /** Windows that the gradient is the mean of. */
+  readonly samples: number;
+  /** Since the first pass began. */
+  readonly seconds: number;
+}
+
 export interface StepEvent {
   readonly event: 'step';
   /** Updates so far. */
@@ -63,6 +74,17 @@ export interface EvalEvent {
   readonly perplexity: number;
 }
 
+/** A turn of the search for the ranks of a sub-adapter; 0 is the heuristic one. */
+export interface SearchEvent {
+  readonly event: 'search';
+  readonly step: number;
+  readonly turn: number;
+  readonly turns: number;
+  readonly loss: number;
+  /** The lowest loss so far. */
+  readonly best: number;
+}
+
 export interface SaveEvent {
   readonly event: 'save';
   readonly step: number;
@@ -79,4 +101,4 @@ export interface DoneEvent {
   readonly peakBytes: number;
 }
 
-export type TrainEvent = StartEvent | PruneEvent | ProgressEvent | StepEvent | EvalEvent | SaveEvent | DoneEvent;
+export type TrainEvent = StartEvent | PruneEvent | InitEvent | ProgressEvent | StepEvent | EvalEvent | SearchEvent | SaveEvent | DoneEvent;

@@ -17,8 +17,10 @@ import type { RunState } from './checkpoint.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
+import { ElasticRun } from './elastic.ts';
 import type { Prepared } from './prepare.ts';
-import { prepare } from './prepare.ts';
+import { initialized, prepare } from './prepare.ts';
+import { checkSqft, largestRank } from './sqftOptions.ts';
 import type { FinetuneSettings } from './training.ts';
 import { checkTogether, scheduleOf, trainerOptionsOf } from './training.ts';
 import type { Schedule } from '../train/schedule.ts';
@@ -29,6 +31,8 @@ import { Trainer } from '../train/trainer.ts';
 export interface FinetuneHooks {
   /** Told of every event as it happens. */
   readonly onEvent?: (event: TrainEvent) => void;
+  /** Awaited before each update, with the updates so far: where runs take turns. */
+  readonly beforeStep?: (step: number) => Promise<void>;
   /** Stops the run after the step that is under way; a checkpoint is saved first. */
   readonly signal?: AbortSignal;
 }
@@ -50,15 +54,16 @@ export interface FinetuneResult {
  * number, WorkerError where a thread fails or dies (the last checkpoint is kept).
  */
 export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: FinetuneHooks = {}): Promise<FinetuneResult> {
-  const settings = resolveOptions(FINETUNE_OPTIONS, options);
+  const settings = resolveOptions(FINETUNE_OPTIONS, { ...options, rank: options.rank ?? largestRank(options) });
   checkTogether(settings, options);
+  checkSqft(settings.method, options);
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
   createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
   const run = await planned(settings, host, tell);
   try {
     await run.start();
-    return await run.loop(hooks.signal);
+    return await run.loop(hooks);
   } catch (error) {
     throw run.withCheckpoint(error);
   } finally {
@@ -71,7 +76,8 @@ async function planned(settings: FinetuneSettings, host: Host, tell: (event: Tra
   const prepared = await prepare(settings, host, tell);
   try {
     const sessions = host.sessions(prepared.arena, await arenaBudget(settings.memory, prepared.arena, host.threads));
-    return new Run(settings, prepared, host, sessions, tell);
+    const training = await initialized(settings, prepared, sessions, tell);
+    return new Run(settings, { ...prepared, training }, host, sessions, tell);
   } catch (error) {
     if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
     throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);
@@ -86,6 +92,7 @@ class Run {
   readonly #trainer: Trainer;
   readonly #stream: BatchStream;
   readonly #schedule: Schedule;
+  readonly #elastic: ElasticRun | undefined;
   readonly #firstStep: number;
   readonly #tell: (event: TrainEvent) => void;
   readonly #log: string;
@@ -109,6 +116,8 @@ class Run {
     this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
     this.#schedule = scheduleOf(settings, this.#stream.batchesPerEpoch);
     this.#trainer = new Trainer(prepared.model, trainerOptionsOf(settings, training, prepared, sessions));
+    const nls = prepared.adapter?.nls;
+    this.#elastic = nls && new ElasticRun(this.#trainer, nls, this.#trainer.compiled.gates.keys(), state?.ranks ?? seed);
     this.#state = state;
     this.#pending = [...(state?.pendingLosses ?? [])];
     this.#firstStep = state?.trainer.step ?? 0;
@@ -146,7 +155,7 @@ class Run {
     return this.#trainer.close();
   }
 
-  async loop(signal: AbortSignal | undefined): Promise<FinetuneResult> {
+  async loop({ signal, beforeStep }: FinetuneHooks): Promise<FinetuneResult> {
     const { stepsPerReport, stepsPerEval, saveEvery, gradAccumulationSteps } = this.#settings;
     const { steps } = this.#schedule;
     const began = performance.now();
@@ -154,8 +163,10 @@ class Run {
     let tokens = 0;
     let perplexity: number | undefined;
     while (this.#trainer.step < steps && !signal?.aborted) {
+      await beforeStep?.(this.#trainer.step);
       const learningRate = learningRateAt(this.#schedule, this.#trainer.step);
       const batches = Array.from({ length: gradAccumulationSteps }, () => this.#stream.next());
+      this.#elastic?.draw();
       const result = await this.#trainer.update(batches, learningRate);
       const { step } = this.#trainer;
       this.#pending.push(result.loss);
@@ -182,7 +193,8 @@ class Run {
     const step = this.#trainer.step;
     const interrupted = step < steps;
     this.#save();
-    if (!interrupted) this.#saveResult(this.#settings.out);
+    if (!interrupted) perplexity = (await this.#search(signal)) ?? perplexity;
+    if (!interrupted) this.#saveResult(this.#settings.out, 'kept ranks');
     this.#tell({
       event: 'done',
       step,
@@ -203,7 +215,29 @@ class Run {
     return error instanceof WorkerError ? new WorkerError(message, { cause: error }) : new DivergenceError(message, { cause: error });
   }
 
+  /** Looks for the ranks of the sub-adapter, and evaluates it, where that is asked for; `signal` ends it with the best so far. */
+  async #search(signal: AbortSignal | undefined): Promise<number | undefined> {
+    const { step } = this.#trainer;
+    if (!this.#elastic || this.#settings.nlsSearch === 'heuristic') return undefined;
+    const turns = this.#settings.nlsTurns;
+    await this.#elastic.search(
+      this.#settings,
+      () => this.#validLoss(),
+      (turn) => this.#report({ event: 'search', step, turns, ...turn }),
+      signal,
+    );
+    return this.#evaluate();
+  }
+
   async #evaluate(): Promise<number> {
+    this.#elastic?.useKept();
+    const loss = await this.#validLoss();
+    const perplexity = Math.exp(loss);
+    this.#report({ event: 'eval', step: this.#trainer.step, loss, perplexity });
+    return perplexity;
+  }
+
+  async #validLoss(): Promise<number> {
     const { batchSize, valBatches } = this.#settings;
     let loss = 0;
     let labelled = 0;
@@ -213,26 +247,39 @@ class Run {
       loss += part.loss;
       labelled += part.labelled;
     }
-    const perplexity = Math.exp(loss / labelled);
-    this.#report({ event: 'eval', step: this.#trainer.step, loss: loss / labelled, perplexity });
-    return perplexity;
+    return loss / labelled;
   }
 
   #save(): void {
     const { identity } = this.#prepared;
     const path = saveRun(
       this.#settings.out,
-      { trainer: this.#trainer.liveState(), cursor: this.#stream.cursor, identity, pendingLosses: this.#pending },
-      (directory) => this.#saveResult(directory),
+      {
+        trainer: this.#trainer.liveState(),
+        cursor: this.#stream.cursor,
+        identity,
+        pendingLosses: this.#pending,
+        ranks: this.#elastic?.state,
+      },
+      (directory) => this.#saveResult(directory, 'all ranks'),
     );
     this.#saved = path;
     this.#tell({ event: 'save', step: this.#trainer.step, path });
   }
 
-  /** The adapter, or the whole model where it is what trained. */
-  #saveResult(directory: string): void {
-    const { adapter, model, base } = this.#prepared;
-    if (adapter) saveAdapter(directory, { config: adapter, modules: trainedModules(this.#trainer) });
+  /**
+   * The adapter, or the whole model where it is what trained. Of a super-adapter the ranks that are kept, and in super/ all
+   * of them; in a checkpoint all.
+   */
+  #saveResult(directory: string, which: 'all ranks' | 'kept ranks'): void {
+    const { adapter: config, model, base } = this.#prepared;
+    if (config && this.#elastic && which === 'kept ranks') {
+      const modules = trainedModules(this.#trainer);
+      const whole = join(directory, 'super');
+      createOutputDirectory(whole, 'allow');
+      saveAdapter(whole, { config, modules });
+      saveAdapter(directory, { config, modules: this.#elastic.subAdapter(modules) });
+    } else if (config) saveAdapter(directory, { config, modules: trainedModules(this.#trainer) });
     else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
   }
 

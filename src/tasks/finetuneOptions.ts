@@ -3,9 +3,10 @@ import type { OptionTable } from '../core/options.ts';
 import { ADAPTER_GRADIENTS } from '../adapters/lors.ts';
 import { ADAPTER_METHODS } from '../adapters/methods.ts';
 import { MERGE_RULES } from '../adapters/rule.ts';
-import { PRUNERS } from '../prune/scores.ts';
+import { PRUNERS } from '../prune/rule.ts';
 import { PROJECTIONS } from '../models/names.ts';
 import { SCHEDULES } from '../train/schedule.ts';
+import { NLS, QUANTIZING } from './sqftOptions.ts';
 import { COMMON } from './commonOptions.ts';
 import { PRUNING } from './pruningOptions.ts';
 
@@ -41,7 +42,17 @@ export const FINETUNE_OPTIONS = {
   rank: { kind: 'whole', default: 16, least: 1, help: 'rank of the adapter' },
   alpha: { kind: 'number', default: 32, above: 0, help: 'scaling = alpha / rank' },
   rslora: { kind: 'flag', default: false, help: 'scaling = alpha / sqrt(rank)' },
+  ...QUANTIZING,
+  ...NLS,
   targetModules: { kind: 'list', default: PROJECTIONS, values: PROJECTIONS, help: 'projections that get an adapter' },
+  init: {
+    kind: ['kaiming', 'gradient'],
+    default: 'kaiming',
+    help: "start of the adapter's down: random, or the top singular vectors of the dense weights' mean gradient",
+  },
+  initSamples: { kind: 'whole', default: 128, least: 1, help: 'with --init gradient: windows of the training data that it is the mean of' },
+  initPasses: { kind: 'whole', default: 2, least: 1, help: 'with --init gradient: passes over them; more are more exact' },
+  initGamma: { kind: 'number', default: 1, above: 0, help: 'with --init gradient: what the singular vectors are divided by' },
   iters: { kind: 'whole', least: 1, help: 'updates; instead of --epochs' },
   epochs: { kind: 'number', default: 1, above: 0, help: 'passes over the training data' },
   batchSize: {

@@ -3,9 +3,11 @@ import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { createOutputDirectory } from '../io/atomic.ts';
+import { loadGrids, saveGrids } from '../io/grid.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { fuseAdapter } from '../models/adapter.ts';
+import { shapesOf } from '../models/grids.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { COMMON } from './commonOptions.ts';
 
@@ -22,7 +24,7 @@ export const FUSE_OPTIONS = {
   overwrite: COMMON.overwrite,
 } as const satisfies OptionTable;
 
-/** Fuses and saves, the tokenizer beside it. Returns the fused model. Throws as loading does, and where the adapter is another model's. */
+/** Fuses and saves, the tokenizer and, where the weights are on one, the grid beside it. Returns the fused model. Throws as loading does, and where the adapter is another model's. */
 export function fuse(options: Given<typeof FUSE_OPTIONS>): LlamaModel {
   const settings = resolveOptions(FUSE_OPTIONS, options);
   const dtype = settings.dtype === 'keep' ? undefined : settings.dtype;
@@ -30,5 +32,8 @@ export function fuse(options: Given<typeof FUSE_OPTIONS>): LlamaModel {
   const fused = fuseAdapter(loadModel(settings.model), adapter, kernelModule(settings.kernels).module, dtype);
   createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
   saveModel(fused, settings.out, { dtype, copyFrom: settings.model, existing: 'allow' });
+  const grids = [...adapter.modules].flatMap(([name, { grid }]) => (grid ? [[name, grid] as const] : []));
+  // Projections without an adapter are where they were on the base's.
+  if (grids.length > 0) saveGrids(settings.out, new Map([...loadGrids(settings.model, shapesOf(fused)), ...grids]));
   return fused;
 }

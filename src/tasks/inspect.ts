@@ -2,7 +2,9 @@
 import { DTYPE_BYTES } from '../core/dtypes.ts';
 import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
+import { loadGrids } from '../io/grid.ts';
 import { loadModel } from '../io/model.ts';
+import { shapesOf } from '../models/grids.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { EMBEDDING, HEAD } from '../models/names.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
@@ -36,11 +38,16 @@ export interface ModelReport {
   readonly packedBytes: number;
   readonly denseBytes: number;
   readonly layers: readonly LayerReport[];
+  /** Where projections are on INT4 grids: how many, and the inputs of a group. */
+  readonly grid?: { readonly projections: number; readonly groupSize: number };
 }
 
 /** Pattern, density and bytes of each matrix of a model directory. */
 export function inspect(options: Given<typeof INSPECT_OPTIONS>): ModelReport {
-  return inspectModel(loadModel(resolveOptions(INSPECT_OPTIONS, options).model));
+  const { model: directory } = resolveOptions(INSPECT_OPTIONS, options);
+  const model = loadModel(directory);
+  const grids = [...loadGrids(directory, shapesOf(model)).values()];
+  return { ...inspectModel(model), ...(grids[0] && { grid: { projections: grids.length, groupSize: grids[0].size } }) };
 }
 
 /** As inspect, of a model in memory. */

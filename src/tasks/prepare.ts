@@ -1,21 +1,30 @@
 /** Everything that a run has before its first step: model, data, what trains, and what identifies the run. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { explain } from '../core/errors.ts';
 import { loadDataset } from '../io/datasets.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
+import { loadGrids } from '../io/grid.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import { windows } from '../models/batch.ts';
+import { gridsOf, shapesOf } from '../models/grids.ts';
+import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
+import type { Grid } from '../quant/grid.ts';
+import { GROUP_SIZE } from '../quant/grid.ts';
 import { Arena } from '../runtime/arena.ts';
+import type { Sessions } from '../runtime/session.ts';
 import type { TrainEvent } from './events.ts';
 import type { Host } from './host.ts';
 import { loadModelInto } from './weights.ts';
+import { gradientFactors } from '../train/gradientInit.ts';
 import { initialFactors } from '../train/initial.ts';
 import { pruneRule } from './pruningOptions.ts';
+import { elasticOf } from './sqftOptions.ts';
 import type { FinetuneSettings, RunParts } from './training.ts';
 import { identityOf, sampleWindows, trainingOfSettings } from './training.ts';
 
@@ -48,6 +57,10 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
   const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
 
+  const elastic = elasticOf(settings, rank);
+  if (settings.nlsSearch === 'hill-climbing' && valid.length === 0)
+    throw new RangeError('--nls-search hill-climbing: expected a valid split in --data to look for ranks on, got none.');
+
   const pruned = join(settings.out, 'pruned');
   let model = source;
   let base = settings.model;
@@ -63,6 +76,9 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   }
 
   const fingerprint = patternFingerprint(model);
+  const grids = settings.quantize && factors ? gridsFor(model, base, factors.keys(), settings.groupSize) : undefined;
+  const groupSize = grids && [...grids.values()][0]?.size;
+  const onGrids = factors && grids ? new Map([...factors].map(([name, module]) => [name, { ...module, grid: grids.get(name) }])) : factors;
   return {
     model,
     arena,
@@ -70,9 +86,43 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     train: trainWindows,
     valid: windows(valid, maxSeqLength),
     droppedRows: train.dropped,
-    training: trainingOfSettings(settings, factors),
+    training: trainingOfSettings(settings, onGrids, elastic?.sharing),
     adapter:
-      method === 'full' ? undefined : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint },
+      method === 'full'
+        ? undefined
+        : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint, groupSize, nls: elastic },
     identity: identityOf(settings, trainWindows, { kernels: host.flavour, masks: fingerprint }),
   };
+}
+
+/** The grids of projections: the base's own, and new ones where it has none. Throws RangeError where its groups have another size. */
+function gridsFor(model: LlamaModel, base: string, names: Iterable<string>, size: number | undefined): ReadonlyMap<string, Grid> {
+  const all = [...names];
+  const own = loadGrids(base, shapesOf(model));
+  const has = [...own.values()][0]?.size;
+  if (size !== undefined && has !== undefined && size !== has) {
+    throw new RangeError(explain('--group-size', `${has}, that of ${base}`, `${size}`));
+  }
+  const others = all.filter((name) => !own.has(name));
+  return new Map([...own, ...gridsOf(model, others, size ?? has ?? GROUP_SIZE)]);
+}
+
+/**
+ * What trains, as it starts: with `--init gradient`, factors from the gradient over a sample of the training data. A run that goes
+ * on has its factors in the checkpoint already, and needs no more than their shapes.
+ */
+export async function initialized(
+  settings: FinetuneSettings,
+  { model, train, training }: Prepared,
+  sessions: Sessions,
+  tell: (event: TrainEvent) => void,
+): Promise<Training> {
+  if (settings.init === 'kaiming' || settings.resume !== undefined || !('factors' in training)) return training;
+  const { initSamples, initPasses: passes, initGamma: gamma, seed, maxSeqLength, batchSize, recompute } = settings;
+  const samples = sampleWindows(train, initSamples, seed);
+  const began = performance.now();
+  const onPass = (pass: number): void =>
+    tell({ event: 'init', pass, passes, samples: samples.length, seconds: (performance.now() - began) / 1000 });
+  const given = { samples, passes, gamma, seed, recompute, batchTokens: maxSeqLength * batchSize, sessions, onPass };
+  return { ...training, factors: await gradientFactors(model, training.factors, given) };
 }

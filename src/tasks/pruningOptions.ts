@@ -1,9 +1,9 @@
 /** Options of pruning that `prune` and `finetune --prune` have in common, and the rule that they make. */
 import type { OptionTable, Resolved } from '../core/options.ts';
 import { OWL_DEFAULTS } from '../prune/owl.ts';
-import type { PruneRule } from '../prune/prune.ts';
-import { checkRule } from '../prune/prune.ts';
-import type { Pruner } from '../prune/scores.ts';
+import type { PruneRule } from '../prune/rule.ts';
+import { checkRule } from '../prune/rule.ts';
+import type { Pruner } from '../prune/rule.ts';
 import { parseSparsity } from '../prune/sparsity.ts';
 
 export const PRUNING = {

@@ -3,6 +3,7 @@ import type { AdapterConfig } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
 import type { FactorTensors } from '../adapters/factors.ts';
 import { ruleOf } from '../adapters/methods.ts';
+import type { RankSharing } from '../adapters/rule.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import type { Given, Resolved } from '../core/options.ts';
 import { Random } from '../core/random.ts';
@@ -16,6 +17,7 @@ import type { Schedule } from '../train/schedule.ts';
 import type { TrainerOptions } from '../train/trainer.ts';
 import type { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { PRUNING } from './pruningOptions.ts';
+import { SEARCHING } from './sqftOptions.ts';
 
 export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
 
@@ -35,7 +37,7 @@ export interface RunParts {
 
 /** Throws RangeError where options were given that do not go together, or that the method has no use for. */
 export function checkTogether(
-  { method }: Pick<FinetuneSettings, 'method'>,
+  { method, init = 'kaiming' }: Pick<FinetuneSettings, 'method'> & Partial<Pick<FinetuneSettings, 'init'>>,
   { gradient, merge, iters, epochs }: Pick<Given<typeof FINETUNE_OPTIONS>, 'gradient' | 'merge' | 'iters' | 'epochs'>,
 ): void {
   if (iters !== undefined && epochs !== undefined) throw new RangeError(explain('--iters and --epochs', 'one of them', 'both'));
@@ -45,16 +47,22 @@ export function checkTogether(
   }
   if (merge === 'keep' && (method === 'full' || !ruleOf(method).merges))
     throw new RangeError(explain('--merge', `a method that merges; ${method} never does`, merge));
+  const why = method === 'full' ? 'it has no factors' : ruleOf(method).noGradientInit;
+  if (init === 'gradient' && why !== undefined)
+    throw new RangeError(
+      explain('--init gradient', 'a --method whose update is a product of two factors', method, `Of ${method}, ${why}.`),
+    );
 }
 
-/** What trains, from factors as they start; all of the model where there are none. */
+/** What trains, from factors as they start; all of the model where there are none. `sharing` is that of elastic ranks. */
 export function trainingOfSettings(
   settings: Pick<FinetuneSettings, 'method' | 'gradient' | 'merge' | 'alpha' | 'rank' | 'rslora'>,
   factors: ReadonlyMap<string, FactorTensors> | undefined,
+  sharing?: RankSharing,
 ): Training {
   const { method, gradient, merge, alpha, rank, rslora } = settings;
   if (method === 'full' || factors === undefined) return { method: 'full' };
-  return { method, gradient, merge, scaling: scalingOf(alpha, rank, rslora), factors };
+  return { method, gradient, merge, scaling: scalingOf(alpha, rank, rslora), factors, elastic: sharing };
 }
 
 /** The course of the learning rate over `iters` updates, or those that `epochs` come to. */
@@ -112,6 +120,7 @@ const FREE = new Set<string>([
   'sparsity',
   ...Object.keys(PRUNING),
   'calibrationSamples',
+  ...Object.keys(SEARCHING),
   'memory',
   'recompute',
   'merge',

@@ -1,16 +1,11 @@
-/** Sessions on worker threads. piscina owns the threads; each has one task for the whole session (worker.ts). */
+/** Sessions on the threads of Node. piscina owns them; each has one task for the whole session (worker.ts). */
 import { availableParallelism } from 'node:os';
-import { MessageChannel } from 'node:worker_threads';
-import type { MessagePort } from 'node:worker_threads';
+import type { Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { WorkerError } from '../core/errors.ts';
-import { nameOf } from '../program/encode.ts';
-import type { Counts, Program } from '../program/program.ts';
-import { HOST, READY, STAGED, STOP, callOff, command, createControl, stepOf } from './control.ts';
-import { fetchMeanwhile } from '../runtime/fetch.ts';
+import type { Program } from '../program/program.ts';
 import type { SessionOptions, Sessions } from '../runtime/session.ts';
-import { Session, planOf } from '../runtime/session.ts';
-import type { WorkerMessage, WorkerTask } from './worker.ts';
+import type { Crew } from './session.ts';
+import { ThreadedSession, threadedSessions } from './session.ts';
 
 export interface PooledOptions extends SessionOptions {
   /** Worker threads; the cores that this process may use when absent. `module` must be one for shared memory. */
@@ -20,125 +15,33 @@ export interface PooledOptions extends SessionOptions {
 /** The compiled worker; source and compiled files are equally deep in the package. */
 const WORKER = new URL('../../dist/threads/worker.js', import.meta.url);
 
-export class PooledSession extends Session {
-  readonly threads: number;
-  readonly #names: readonly string[];
-  readonly #control: Int32Array<SharedArrayBuffer>;
-  readonly #pool: Piscina;
-  readonly #port: MessagePort;
-  #running: { readonly program: string; readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
-  /** The fetches of a run follow one another. */
-  #fetching: Promise<void> = Promise.resolve();
-  #failure: Error | undefined;
-  #closed = false;
+export class PooledSession extends ThreadedSession {
+  /** The threads themselves: for those who look at them, or end one. */
+  readonly workers: Piscina['threads'];
 
   constructor(programs: readonly Program[], options: PooledOptions) {
     const threads = options.threads ?? availableParallelism();
-    super(programs, options, threads, true);
-    this.threads = threads;
-    this.#names = [...this.encoded.keys()];
-    this.#control = createControl(threads);
-    this.#pool = new Piscina({ filename: WORKER.href, minThreads: threads, maxThreads: threads, idleTimeout: Infinity });
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    port1.on('message', (message: WorkerMessage) => this.#heard(message));
-    for (let me = 0; me < threads; me++) {
-      const task: WorkerTask = {
-        me,
-        workers: threads,
-        module: options.module,
-        memory: this.arena.memory,
-        control: this.#control,
-        scratch: this.layout.scratch,
-        programs: this.#names.map((name) => this.encoded.get(name)!.steps),
-        ...(me === 0 && { port: port2 }),
-      };
-      this.#pool.run(task, me === 0 ? { transferList: [port2] } : {}).then(
-        () => undefined,
-        (error: unknown) => this.#fail(this.#worded(me, error)),
-      );
-    }
-  }
-
-  async ready(): Promise<void> {
-    while (!this.#failure && Atomics.load(this.#control, READY) < this.threads) await new Promise((resolve) => setTimeout(resolve, 2));
-    if (this.#failure) throw this.#failure;
-  }
-
-  /** Runs a program on all threads; this one stays free. Throws WorkerError where a thread fails or dies. */
-  run(name: string, counts: Counts): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    if (this.#closed) return Promise.reject(new TypeError('session: expected an open one, got one that was closed.'));
-    if (this.#running) return Promise.reject(new TypeError('session: expected one program at a time.'));
-    this.program(name);
-    return new Promise((resolve, reject) => {
-      this.#running = { program: name, resolve, reject };
-      const { tokens, tiles, labelled, labelTiles } = counts;
-      command(this.#control, this.#names.indexOf(name), [tokens, tiles, labelled, labelTiles]);
+    let pool: Piscina | undefined;
+    super(programs, options, threads, () => {
+      pool = new Piscina({ filename: WORKER.href, minThreads: threads, maxThreads: threads, idleTimeout: Infinity });
+      return crewOf(pool);
     });
+    this.workers = pool!.threads;
   }
+}
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#running) this.#fail(new WorkerError('The session was closed while a program ran.'));
-    command(this.#control, STOP);
-    callOff(this.#control, HOST);
-    this.#port.close();
-    await this.#pool.destroy();
-  }
-
-  /** The threads themselves: for those who look at them, or end one. */
-  get workers(): Piscina['threads'] {
-    return this.#pool.threads;
-  }
-
-  #heard(message: WorkerMessage): void {
-    if (message !== 'done') {
-      this.#fetching = this.#fetching.then(() => this.#fetch(message.fetch));
-      return;
-    }
-    const running = this.#running;
-    this.#running = undefined;
-    running?.resolve();
-  }
-
-  async #fetch(number: number): Promise<void> {
-    if (this.#failure || !this.#running) return;
-    try {
-      await fetchMeanwhile(this.program(this.#running.program).fetches[number]!, this.arena);
-      Atomics.add(this.#control, STAGED, 1);
-      Atomics.notify(this.#control, STAGED);
-    } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  /** The first failure ends the run and the session. */
-  #fail(error: Error): void {
-    if (this.#closed && !this.#running) return;
-    this.#failure ??= error;
-    callOff(this.#control, HOST);
-    const running = this.#running;
-    this.#running = undefined;
-    running?.reject(this.#failure);
-  }
-
-  #worded(worker: number, error: unknown): WorkerError {
-    const why = error instanceof Error ? error.message : String(error);
-    const step = this.#running && this.program(this.#running.program).steps[Atomics.load(this.#control, stepOf(worker))];
-    const where = step ? `op ${Atomics.load(this.#control, stepOf(worker))} ${nameOf(step)}` : 'a worker thread';
-    return new WorkerError(`${where} failed in worker ${worker}: ${why}`, { cause: error });
-  }
+function crewOf(pool: Piscina): Crew {
+  return {
+    start: async (task, transfer) => {
+      // The MessagePort of the web and that of Node are one class here, with two declarations.
+      await pool.run(task, { transferList: transfer as unknown as Transferable[] });
+    },
+    end: () => pool.destroy(),
+  };
 }
 
 /** Sessions on worker threads. */
 export function pooledSessions(options: PooledOptions): Sessions {
-  return {
-    open: (programs) => new PooledSession(programs, options),
-    fits: (programs) => {
-      const { layout, most } = planOf(programs, options, options.threads ?? availableParallelism());
-      return layout.bytes <= most;
-    },
-  };
+  const threads = options.threads ?? availableParallelism();
+  return threadedSessions(options, threads, (programs) => new PooledSession(programs, { ...options, threads }));
 }

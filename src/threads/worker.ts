@@ -1,5 +1,4 @@
-/** What a worker thread does for the life of a session: waits for a command, walks a program, says when it is done. */
-import type { MessagePort } from 'node:worker_threads';
+/** What a thread, of Node or of a page, does for the life of a session: waits for a command, walks a program, says when it is done. */
 import { instantiateKernels } from '../kernels/load.ts';
 import { SCRATCH_BYTES } from '../kernels/table.ts';
 import type { StageStep, Step } from '../program/encode.ts';

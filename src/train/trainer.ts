@@ -8,15 +8,18 @@ import type { LlamaModel } from '../models/model.ts';
 import { EMBEDDING, HEAD } from '../models/names.ts';
 import type { Sequence } from '../models/batch.ts';
 import { targetTokens, writeBatch } from '../models/batch.ts';
-import type { Recompute } from '../nn/block.ts';
 import type { Layout } from '../program/layout.ts';
 import type { Parameter } from '../program/parameters.ts';
 import type { Program } from '../program/program.ts';
 import type { Value } from '../program/value.ts';
 import type { Session, Sessions } from '../runtime/session.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
+import type { Ranks } from './nls.ts';
+import { openGates, wholeRanks } from './nls.ts';
 import type { AdamW, Optimizer } from './optimizer.ts';
 import { hyperOf, optimizer } from './optimizer.ts';
+import type { RecomputeChoice } from './recompute.ts';
+import { blocksToRecompute } from './recompute.ts';
 
 export interface TrainerOptions {
   readonly training: Training;
@@ -25,7 +28,7 @@ export interface TrainerOptions {
   readonly batchTokens: number;
   readonly maxSeqLength: number;
   /** Which blocks' activations are made again in the backward pass: none, all, or as many as it takes to fit. */
-  readonly recompute: Recompute | 'auto';
+  readonly recompute: RecomputeChoice;
   /** Where the programs run. */
   readonly sessions: Sessions;
 }
@@ -85,6 +88,7 @@ export class Trainer {
     this.#session = options.sessions.open(programs(this.recomputed));
     // The arena has them now; a second copy would stay for the whole run.
     this.compiled.store.forgetInitial();
+    this.useRanks(wholeRanks(this.compiled));
   }
 
   /** Resolves when all threads are there. */
@@ -168,6 +172,11 @@ export class Trainer {
     this.#step++;
     const { loss, tokens, labelled } = partial;
     return { loss: loss / labelled, gradNorm, tokens, labelled };
+  }
+
+  /** From now on elastic factors run with these ranks of each group; the gradients of the others are zero. */
+  useRanks(ranks: Ranks): void {
+    openGates(this.#session, this.compiled, ranks);
   }
 
   /** Summed loss and labelled tokens of one batch, with the parameters as they are. */
@@ -262,18 +271,6 @@ export class Trainer {
 /** Labelled tokens of all batches together. */
 export function labelledIn(batches: readonly (readonly Sequence[])[]): number {
   return batches.flat().reduce((n, s) => n + targetTokens(s), 0);
-}
-
-/** The fewest blocks that make the plan fit; all of them where it never does, so that the session says what it needs. */
-function blocksToRecompute({ recompute, sessions }: TrainerOptions, layers: number, programs: (recomputed: number) => Program[]): number {
-  if (recompute !== 'auto') return recompute === 'block' ? layers : 0;
-  let most = layers;
-  for (let least = 0; least < most;) {
-    const middle = (least + most) >> 1;
-    if (sessions.fits(programs(middle))) most = middle;
-    else least = middle + 1;
-  }
-  return most;
 }
 
 const NOTHING = { tokens: 0, tiles: 0, labelled: 0, labelTiles: 0 };

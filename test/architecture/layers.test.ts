@@ -8,7 +8,7 @@ import type { SourceFile } from './sources.ts';
  */
 const ROWS: readonly (readonly string[])[] = [
   ['core'],
-  ['sparse', 'memory', 'kernels'],
+  ['sparse', 'quant', 'memory', 'kernels'],
   ['program'],
   ['nn', 'adapters', 'runtime'],
   ['models'],
@@ -16,7 +16,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['prune', 'train', 'generate'],
   ['tasks'],
   ['bench'],
-  ['cli', 'index', 'edge', 'kernelLevel'],
+  ['cli', 'index', 'edge', 'browser', 'kernelLevel'],
 ];
 
 /** Folders and files that may touch files, processes and threads of Node: io, threads and what stands above them. */
@@ -84,6 +84,7 @@ describe('the layers', () => {
   test('what measures for lors bench runs where there is no Node: nothing that it reaches touches files, processes or threads', () => {
     const reached = reachedFrom([
       'src/bench/run.ts',
+      'src/bench/quick.ts',
       'src/bench/patterns.ts',
       'src/bench/shapes.ts',
       'src/bench/compare.ts',
@@ -105,6 +106,13 @@ describe('the layers', () => {
       /\bnew Function\b|\beval\(|\bprocess\.|\bBuffer\b|\bsetImmediate\b/.test(codeOf(byPath.get(path)!)),
     );
     expect(globals).toEqual([]);
+  });
+
+  test('the browser entry and the script of its threads import nothing of Node, whatever they reach', () => {
+    const reached = reachedFrom(['src/browser.ts', 'src/threads/webWorker.ts']);
+    expect(reached.has('src/threads/control.ts')).toBe(true);
+    const packages = [...reached].flatMap((path) => importsOf(byPath.get(path)!)).filter((specifier) => !specifier.startsWith('.'));
+    expect([...new Set(packages)]).toEqual(['tinybench']);
   });
 
   test('exactly one file instantiates WebAssembly', () => {

@@ -100,6 +100,36 @@ withShared('the commands, on stories260K', () => {
     expect(last(await was!)).toMatchObject({ projectionDensity: 0.5 });
   });
 
+  test('SQFT: pruned, trained on INT4 with elastic ranks, searched, fused, with plain lines', async () => {
+    const said = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await lors(args);
+      expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
+      return stdout;
+    };
+    const options = ['--prune', 'magnitude', '--method', 'sqft', '--quantize', 'int4', '--group-size', '32', '--iters', '4'];
+    const nls = ['--nls-ranks', '2,6,4', '--nls-search', 'hill-climbing', '--nls-turns', '2'];
+    const tuned = await said('finetune', ...base(), ...options, ...nls, '--out', at('sqft'));
+    expect(tuned.match(/^search \d\/2 {2}valid loss \d+\.\d{4} {2}best \d+\.\d{4}$/gm)).toHaveLength(3);
+    expect(readJson(at('sqft', 'adapter_config.json'))).toMatchObject({ r: 6, lors: { nls: { ranks: [6, 4, 2], sharing: 'block' } } });
+
+    const model = ['--model', at('sqft', 'pruned')];
+    const searching = ['--adapter', at('sqft', 'super'), '--data', data, '--max-seq-length', '64', '--nls-turns', '2'];
+    const found = await said('search', ...model, ...searching, '--out', at('sqft-found'));
+    expect(found).toMatch(
+      /^turn 0 {2}loss \d+\.\d{4} {2}best \d+\.\d{4}\nturn 1 .*\nturn 2 .*\nperplexity \d+\.\d{4} .*; saved in .*sqft-found\n$/,
+    );
+    await said('fuse', ...model, '--adapter', at('sqft-found'), '--out', at('sqft-fused'));
+    expect(fs.existsSync(at('sqft-fused', 'quantization_grid.safetensors'))).toBe(true);
+    const plain = [...base(), '--kernels', 'plain'];
+    expect(await said('eval', ...plain, '--model', at('sqft-fused'))).toBe(
+      await said('eval', ...plain, ...model, '--adapter', at('sqft-found')),
+    );
+    expect(await said('inspect', '--model', at('sqft-fused'))).toMatch(/\n35 projections on INT4 grids, 32 inputs a group\n$/);
+    expect(await said('quantize', ...model, '--out', at('rounded'))).toMatch(
+      /^\d+\.\d+ % of the projections' weights are not zero; saved in/,
+    );
+  });
+
   test('piped and without --json: plain lines, no live line and no colours', async () => {
     const { code, stdout, stderr } = await lors(['finetune', ...base(), '--out', at('plain'), '--iters', '3', '--steps-per-report', '2']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { COMPARE_OPTIONS } from '../../src/bench/methods/options.ts';
 import { BENCH_OPTIONS } from '../../src/bench/options.ts';
 import { flagOf } from '../../src/core/options.ts';
 import type { OptionTable } from '../../src/core/options.ts';
@@ -11,16 +12,21 @@ import { FUSE_OPTIONS } from '../../src/tasks/fuse.ts';
 import { GENERATE_OPTIONS } from '../../src/tasks/generateOptions.ts';
 import { INSPECT_OPTIONS } from '../../src/tasks/inspect.ts';
 import { PRUNE_OPTIONS } from '../../src/tasks/prune.ts';
+import { QUANTIZE_OPTIONS } from '../../src/tasks/quantize.ts';
+import { SEARCH_OPTIONS } from '../../src/tasks/search.ts';
 import { temporaryDirectory } from '../io/temporary.ts';
 import { lors } from './lors.ts';
 
 const COMMANDS: Readonly<Record<string, OptionTable>> = {
   finetune: FINETUNE_OPTIONS,
   prune: PRUNE_OPTIONS,
+  quantize: QUANTIZE_OPTIONS,
+  search: SEARCH_OPTIONS,
   eval: EVALUATE_OPTIONS,
   generate: GENERATE_OPTIONS,
   fuse: FUSE_OPTIONS,
   inspect: INSPECT_OPTIONS,
+  compare: COMPARE_OPTIONS,
   bench: BENCH_OPTIONS,
 };
 
@@ -29,12 +35,15 @@ const PROMISED: Readonly<Record<string, string>> = {
   finetune:
     'model data out prune sparsity method gradient rank alpha rslora target-modules iters epochs batch-size grad-accumulation-steps ' +
     'max-seq-length learning-rate lr-schedule warmup max-grad-norm weight-decay recompute steps-per-report steps-per-eval save-every ' +
-    'resume mask-prompt seed config json',
+    'resume mask-prompt seed config json quantize group-size nls-ranks nls-sharing nls-search nls-turns',
   prune: 'model method sparsity data out calibration-samples',
+  quantize: 'model out group-size',
+  search: 'model adapter data out nls-search nls-turns',
   eval: 'model adapter data max-seq-length json',
   generate: 'model adapter prompt max-tokens temperature top-k top-p seed',
   fuse: 'model adapter out',
   inspect: 'model json',
+  compare: 'model data methods iters learning-rates target json',
   bench: 'patterns ops shapes tokens threads flavours against out json quick quality model data compare',
 };
 

@@ -45,7 +45,7 @@ export function runLinear(
   const tiles = Math.ceil(tokens / TILE);
   const { upShape, linear } = ruleOf(method);
   const initial: FactorTensors = { rank, up: c.A, down: c.B };
-  const factors = addFactors(new ParameterStore(), 'golden', cols, rows, SCALING, initial, upShape);
+  const factors = addFactors(new ParameterStore(), 'golden', cols, rows, SCALING, initial, { upShape });
   const layer = linear('golden', new WeightOps('golden', weight), factors, {});
 
   const value = (name: string, features: number, kind: 'input' | 'output'): Value => ({ name, kind, bytes: tiles * features * TILE * 4 });

@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { OWL_DEFAULTS } from '../../src/prune/owl.ts';
-import type { PruneRule } from '../../src/prune/prune.ts';
+import type { PruneRule } from '../../src/prune/rule.ts';
 import { pruneModel } from '../../src/prune/prune.ts';
-import type { Pruner } from '../../src/prune/scores.ts';
-import { PRUNERS } from '../../src/prune/scores.ts';
+import type { Pruner } from '../../src/prune/rule.ts';
+import { PRUNERS } from '../../src/prune/rule.ts';
 import { parseSparsity } from '../../src/prune/sparsity.ts';
 import { keepMaskOf, unpack } from '../../src/sparse/pack.ts';
 import type { LlamaModel } from '../../src/models/model.ts';

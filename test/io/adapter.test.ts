@@ -9,6 +9,7 @@ import { encodeWeights } from '../../src/core/dtypes.ts';
 import { FormatError, UnsupportedError } from '../../src/core/errors.ts';
 import { loadAdapter, saveAdapter } from '../../src/io/adapter.ts';
 import { openSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
+import type { Grid } from '../../src/quant/grid.ts';
 import { temporaryDirectory } from './temporary.ts';
 
 const root = temporaryDirectory();
@@ -85,6 +86,95 @@ describe('saving', () => {
       peft_type: 'LORS',
       lors: { method: 'lors', rule: 'W + scaling * mask * (up @ down)', pattern_fingerprint: 'f00d', format_version: 1 },
     });
+  });
+});
+
+describe('a sub-adapter on a grid', () => {
+  const OTHER = 'model.layers.1.mlp.up_proj';
+  const grid: Grid = { rows: 2, cols: 6, size: 4, scales: Float32Array.of(0.5, 1, 2, 0.1), zeros: Float32Array.of(0, 15, 7, 8) };
+  const sub = (rslora: boolean): Adapter => ({
+    config: {
+      method: 'sqft',
+      rank: 4,
+      alpha: 8,
+      rslora,
+      targetModules: ['q_proj', 'up_proj'],
+      baseModel: 'stories',
+      groupSize: 4,
+      nls: { ranks: [4, 1], sharing: 'module' },
+    },
+    modules: new Map([
+      [MODULE, { rank: 1, inFeatures: 6, outFeatures: 2, down: Float32Array.of(1, 2, 3, 4, 5, 6), up: Float32Array.of(-1, 0.5), grid }],
+      [OTHER, { rank: 4, inFeatures: 6, outFeatures: 2, down: new Float32Array(24).fill(3), up: new Float32Array(8).fill(2), grid }],
+    ]),
+  });
+  const saved = (change: (config: Record<string, Record<string, unknown>>) => void = () => undefined): string => {
+    const directory = fresh();
+    saveAdapter(directory, sub(false));
+    const path = join(directory, 'adapter_config.json');
+    const config = JSON.parse(fs.readFileSync(path, 'utf8')) as Record<string, Record<string, unknown>>;
+    change(config);
+    fs.writeFileSync(path, JSON.stringify(config));
+    return directory;
+  };
+
+  it.each([false, true])('comes back as it was, rslora %s', (rslora) => {
+    const directory = fresh();
+    saveAdapter(directory, sub(rslora));
+    expect(loadAdapter(directory)).toEqual(sub(rslora));
+    const json = JSON.parse(fs.readFileSync(join(directory, 'adapter_config.json'), 'utf8')) as Record<string, Record<string, number>>;
+    expect(json['rank_pattern']).toEqual({ [MODULE]: 1 });
+    // What PEFT makes of alpha and rank of a module is the scaling of the whole adapter.
+    expect(scalingOf(json['alpha_pattern']![MODULE]!, 1, rslora)).toBeCloseTo(scalingOf(8, 4, rslora), 12);
+  });
+
+  it('names its grid as compressed-tensors does', () => {
+    const file = openSafetensors(join(saved(), 'adapter_model.safetensors'));
+    expect(file.info(`${KEY}.weight_scale`)).toMatchObject({ dtype: 'F32', shape: [2, 2] });
+    expect(file.info(`${KEY}.weight_zero_point`)).toMatchObject({ dtype: 'U8', shape: [2, 2] });
+    file.close();
+  });
+
+  it.each<[what: string, change: (config: Record<string, Record<string, unknown>>) => void, message: RegExp]>([
+    ['a rank above the whole', (c) => (c['rank_pattern']![MODULE] = 5), /rank_pattern: .*q_proj: expected a rank of 1 to 4, got 5/],
+    [
+      'a rank of another size',
+      (c) => {
+        c['rank_pattern']![OTHER] = 2;
+        c['alpha_pattern']![OTHER] = 4;
+      },
+      /up_proj: expected lora_A \[2, in\]/,
+    ],
+    [
+      'an alpha of its own',
+      (c) => (c['alpha_pattern']![MODULE] = 8),
+      /alpha_pattern: .*q_proj: expected 2, for the adapter's own scaling, got 8/,
+    ],
+    ['an alpha without a rank', (c) => (c['alpha_pattern']![OTHER] = 8), /rank_pattern: .*up_proj: expected a rank of 1 to 4, got nothing/],
+    ['other bits', (c) => (c['lors']!['quantization'] = { bits: 8, group_size: 4 }), /quantization: bits: expected 4, got 8/],
+    [
+      'groups that are none',
+      (c) => (c['lors']!['quantization'] = { bits: 4, group_size: 3 }),
+      /group_size: expected a multiple of 4, got 3/,
+    ],
+    [
+      'groups of another size',
+      (c) => (c['lors']!['quantization'] = { bits: 4, group_size: 8 }),
+      /weight_scale: expected F32 \[2, 1\], got F32 \[2, 2\]/,
+    ],
+    [
+      'elastic ranks beyond its own',
+      (c) => (c['lors']!['nls'] = { ranks: [8], sharing: 'module' }),
+      /nls\.ranks: expected ranks of 1 to 4, got \[8\]/,
+    ],
+    [
+      'nobody to share with',
+      (c) => (c['lors']!['nls'] = { ranks: [4], sharing: 'all' }),
+      /nls\.sharing: expected block or module, got "all"/,
+    ],
+  ])('refuses %s', (_, change, message) => {
+    const directory = saved(change);
+    expect(() => loadAdapter(directory)).toThrow(message);
   });
 });
 

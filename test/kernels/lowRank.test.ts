@@ -26,6 +26,7 @@ function calls(make: Make, [N, rank, tiles]: (typeof SHAPES)[number]) {
     z,
     project: new KernelCall('project', tiles, { z: z.length, x, factor, N, rank, scaling: 0.5 }),
     projectAllowed: tolerance(N, 0.5 * weight, wide),
+    gate: new KernelCall('gateRanks', N, { gated: factor.length, factor, gate: make(random, rank), rank }),
     expand: new KernelCall('expand', tiles, { y, z, factor, N, rank }),
     expandFromZero: new KernelCall('expand', tiles, { y: new Float32Array(y.length), z, factor, N, rank }),
     expandAllowed: tolerance(rank, weight, narrow),
@@ -43,6 +44,8 @@ eachFlavour((flavour) => {
     test('project writes every rank of every token, scaled once', () => expectExact(c.project, flavour));
     test('expand adds to what is there', () => expectExact(c.expand, flavour));
     test('factorGrad adds over all tiles to what is there', () => expectExact(c.grad, flavour));
+
+    test('gateRanks takes each rank by its own gate, in every row', () => expectExact(c.gate, flavour));
 
     test("<factor' x, z> = <x, factor z>: project and expand are each other's transpose", () => {
       const projected = c.project.run(flavour).get('z')!;

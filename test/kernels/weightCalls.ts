@@ -99,6 +99,23 @@ export class WeightCalls {
     return new KernelCall('mergeDense', Math.ceil(M / 4), args);
   }
 
+  /** Values onto a grid of `levels` steps. */
+  snap(
+    merged: Floats,
+    grid: { scales: Floats; zeros: Floats; size: number },
+    levels: number,
+  ): KernelCall<'snapQuad' | 'snapCsr' | 'snapBlock' | 'snapDense'> {
+    const { rows: M, cols: K } = this.weight;
+    const args = { merged, ...grid, levels, M, K };
+    if (this.weight.format === 'quad')
+      return new KernelCall('snapQuad', Math.ceil(K / 4), { ...args, starts: this.weight.starts, index: this.weight.index });
+    if (this.weight.format === 'csr')
+      return new KernelCall('snapCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'block')
+      return new KernelCall('snapBlock', stripCount(this.weight.block, M, K), { ...args, ...structureOf(this.weight) });
+    return new KernelCall('snapDense', Math.ceil(M / 4), args);
+  }
+
   /** h = init + (dy x') on the pattern. */
   sample(init: Init, initial: Floats, dy: Floats, x: Floats): KernelCall<'sddmmQuad' | 'sddmmCsr' | 'sddmmBlock' | 'sddmmDense'> {
     const { rows: M, cols: K } = this.weight;

@@ -99,6 +99,15 @@ withShared('refused', () => {
         /--max-seq-length: expected at most the model's 512 positions, got 513\./,
       ],
       ['both measures of length', { iters: 1, epochs: 1 }, RangeError, /--iters and --epochs: expected one of them, got both\./],
+      ['a gradient of no samples', { init: 'gradient', initSamples: 0 }, RangeError, /--init-samples: .* at least 1, got 0\./],
+      ['a gradient without a pass', { init: 'gradient', initPasses: 0 }, RangeError, /--init-passes: .* at least 1, got 0\./],
+      ['a gradient over nothing', { init: 'gradient', initGamma: 0 }, RangeError, /--init-gamma: .* above 0, got 0\./],
+      [
+        'a gradient for factors that are not there',
+        { init: 'gradient', method: 'full' },
+        RangeError,
+        /--init gradient: expected a --method whose update is a product of two factors, got full\. Of full, it has no factors\./,
+      ],
       [
         'a projection that there is not',
         { targetModules: ['q_proj', 'lm_head'] },

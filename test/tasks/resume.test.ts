@@ -34,6 +34,7 @@ const METHODS = [
   ['lors', { method: 'lors', prune: 'wanda' }],
   ['exact', { method: 'lors', gradient: 'exact', prune: 'magnitude' }],
   ['lora', { method: 'lora', prune: 'magnitude', rslora: true }],
+  ['lors from the gradient', { method: 'lors', prune: 'wanda', init: 'gradient', initSamples: 5 }],
   ['sqft, merged weights kept', { method: 'sqft', merge: 'keep', prune: 'magnitude' }],
   ['spp', { method: 'spp', prune: 'magnitude', rank: 4 }],
   ['hira', { method: 'hira', prune: 'magnitude' }],
@@ -67,7 +68,7 @@ withShared('resume', () => {
     const whole = join(root, `${name}-whole`);
     beforeAll(async () => {
       await run({ ...common, ...method, out: whole });
-    });
+    }, 60_000);
 
     // Nine batches an epoch, two a step: step 2 ends in the first epoch, and step 5 takes the last batch of one epoch and the
     // first of the next.
@@ -82,6 +83,10 @@ withShared('resume', () => {
       expect(fs.existsSync(join(out, 'adapter_model.safetensors')), 'no result before the end').toBe(false);
       const second = await run({ ...common, ...method, out, resume: out });
       expect(second.events.find((e) => e.event === 'start')).toMatchObject({ firstStep: step, steps: 9 });
+      expect(
+        second.events.some((e) => e.event === 'init'),
+        'its factors are in the checkpoint',
+      ).toBe(false);
       expectSameResult(out, whole, 9, method.method === 'full');
     });
 
@@ -133,6 +138,7 @@ withShared('resume', () => {
       ['another rank', () => ({ rank: 6 }), /--resume .*: rank: expected 5 as in the interrupted run, got 6\./],
       ['another learning rate', () => ({ learningRate: 1e-3 }), /learningRate: expected 0\.005 as in the interrupted run, got 0\.001\./],
       ['another gradient', () => ({ gradient: 'exact' }), /gradient: expected "lors" .*got "exact"/],
+      ['another start', () => ({ init: 'gradient' }), /init: expected "kaiming" .*got "gradient"/],
       ['another seed', () => ({ seed: 1 }), /seed: expected 0 .*got 1/],
       ['another number of steps', () => ({ iters: 10 }), /iters: expected 9 .*got 10/],
       [

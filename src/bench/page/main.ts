@@ -5,10 +5,12 @@
 import { reportBody } from '../report/body.ts';
 import { STYLE } from '../report/style.ts';
 import { selected } from '../report/table.ts';
+import { drawMethods } from './methodsPlot.ts';
 import { drawQuality } from './qualityPlot.ts';
 import { drawRooflines } from './rooflines.ts';
 import { rowTable } from './rowTable.ts';
 import { drawSpeedUp } from './speedUp.ts';
+import type { CompareReport } from '../methods/types.ts';
 import type { BenchReport, BenchRow } from '../types.ts';
 
 /** Puts a report into an element, in place of what is there, and draws it. */
@@ -43,6 +45,13 @@ export function enhance(root: HTMLElement, report: BenchReport): void {
       return chosen.length;
     });
   }
+  followWidth(root, draw);
+}
+
+/** The same for a comparison of methods, whose tables need no script. */
+export function enhanceMethods(root: HTMLElement, report: CompareReport): void {
+  const draw = (): void => drawInto(root, 'methods', (width) => drawMethods(report, width));
+  draw();
   followWidth(root, draw);
 }
 

@@ -3,21 +3,19 @@ import { isUnsure } from '../noise.ts';
 import { families } from './curves.ts';
 import { describeQuality } from './quality.ts';
 import { breakEvens, describeBreakEven, findings, summary, task } from './findings.ts';
-import { bytes, counted, duration, number, percent, times } from './format.ts';
+import { counted, duration, number, percent, times } from './format.ts';
 import { html } from './html.ts';
+import { figure, machine, meanings, table } from './parts.ts';
 import { choices, columns } from './table.ts';
 import type { Html } from './html.ts';
 import type { BenchReport, BenchRow, QualityReport } from '../types.ts';
 
 /** The body of a report, of one element's size: a page of its own, or a part of another. */
 export function reportBody(report: BenchReport): Html {
-  const { host, rows, quality } = report;
+  const { rows, quality } = report;
   return html`<header>
       <h1>Which sparsity pays on this machine?</h1>
-      <p class="machine">
-        ${host.cpu}, ${counted(host.cores, 'core')}, ${bytes(host.memoryBytes)} of memory, ${host.os} ${host.arch}, ${host.runtime}. Made
-        ${report.made} by lors-wasm ${report.version}.
-      </p>
+      ${machine(report)}
     </header>
     <section aria-labelledby="findings">
       <h2 id="findings">Findings</h2>
@@ -79,31 +77,6 @@ function limitsTable({ limits }: BenchReport): Html {
   );
 }
 
-/** A table in a box of its own that scrolls sideways; the first cell of each line is its head. */
-function table(caption: string, head: readonly string[], lines: readonly (readonly (string | Html)[])[]): Html {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
-    <table>
-      <caption>
-        ${caption}
-      </caption>
-      <thead>
-        <tr>
-          ${head.map((name) => html`<th scope="col">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${lines.map(
-          ([first, ...rest]) =>
-            html`<tr>
-              <th scope="row">${first}</th>
-              ${rest.map((cell) => html`<td>${cell}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
-}
-
 function filters(rows: readonly BenchRow[]): Html {
   const option = (value: string): Html => html`<option>${value}</option>`;
   return html`<form class="filters" aria-label="Select rows for the plots of kernels and the table" data-filters hidden>
@@ -120,19 +93,6 @@ function filters(rows: readonly BenchRow[]): Html {
     <button type="reset">All rows</button>
     <output data-count>${counted(rows.length, 'row')}</output>
   </form>`;
-}
-
-/** A figure that the page draws into. Its words are under the plot, made again with it. */
-function figure(name: string, title: string, caption: Html): Html {
-  return html`<section aria-labelledby="${name}">
-    <h2 id="${name}">${title}</h2>
-    <figure>
-      <div class="panels" data-plot="${name}">
-        <p class="noscript">The plots are drawn by a script; the tables hold the same figures.</p>
-      </div>
-      <figcaption>${caption}</figcaption>
-    </figure>
-  </section>`;
 }
 
 function speedUpFigure(rows: readonly BenchRow[]): Html | undefined {
@@ -199,17 +159,6 @@ function rowTable(rows: readonly BenchRow[]): Html {
         </tbody>
       </table>
     </div>
-    <details>
-      <summary>What the columns mean</summary>
-      <dl>
-        ${all.map(
-          ({ name, about }) =>
-            html`<dt>${name}</dt>
-              <dd>${about}</dd>`,
-        )}
-        <dt>ops</dt>
-        <dd>${[...new Set(rows.map(({ op }) => op))].map(task).join('; ')}</dd>
-      </dl>
-    </details>
+    ${meanings([...all, { name: 'ops', about: [...new Set(rows.map(({ op }) => op))].map(task).join('; ') }])}
   </section>`;
 }

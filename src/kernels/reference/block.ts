@@ -1,7 +1,7 @@
 /** Oracles of the kernels over block-sparse weights (layout: assembly/block.ts). Units of merge and sample: strips. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries, UnitOf } from './sparse.ts';
-import { downGrad, merge, sddmm, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 /** Features of a strip: outputs, or inputs where a block has one output. */
 function stripOf(R: number, C: number): number {
@@ -94,6 +94,24 @@ export function mergeBlock(
   end: number,
 ): void {
   merge(merged, values, dtype, up, downT, rank, scaling, entries(starts, index, R, C, M, K), unitOf(R, C), begin, end);
+}
+
+export function snapBlock(
+  merged: Float64Array,
+  scales: Float64Array,
+  zeros: Float64Array,
+  size: number,
+  levels: number,
+  starts: Uint32Array,
+  index: Uint8Array,
+  R: number,
+  C: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  snap(merged, scales, zeros, size, levels, entries(starts, index, R, C, M, K), unitOf(R, C), K, begin, end);
 }
 
 export function sddmmBlock(

@@ -1,7 +1,7 @@
 /** Oracles of the kernels over column-blocked CSR (layout: assembly/csr.ts). Units of merge and sample: rows. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, sddmm, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const BLOCK_COLUMNS = 256;
 const rowOf = (row: number): number => row;
@@ -68,6 +68,22 @@ export function mergeCsr(
   end: number,
 ): void {
   merge(merged, values, dtype, up, downT, rank, scaling, entries(rowPtr, index, M, K), rowOf, begin, end);
+}
+
+export function snapCsr(
+  merged: Float64Array,
+  scales: Float64Array,
+  zeros: Float64Array,
+  size: number,
+  levels: number,
+  rowPtr: Uint32Array,
+  index: Uint8Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  snap(merged, scales, zeros, size, levels, entries(rowPtr, index, M, K), rowOf, K, begin, end);
 }
 
 export function sddmmCsr(

@@ -1,6 +1,7 @@
 /** Oracles of the dense products: W in panels of four rows, which may be a band of a larger one of `features` rows. */
 import type { Maybe, Packed } from './layout.ts';
 import { addFeature, dotFeature, feature, paneled, start, sum, weightAt } from './layout.ts';
+import { nearestPoint } from './sparse.ts';
 
 export function gemm(
   y: Float64Array,
@@ -58,6 +59,26 @@ export function mergeDense(
     for (let j = 0; j < K; j++) {
       const at = paneled(i, j, K);
       merged[at] = weightAt(values, at, dtype) + (i < M ? scaling * sum(rank, (k) => up![i * rank + k]! * downT![j * rank + k]!) : 0);
+    }
+  }
+}
+
+/** Padding rows of the last panel stay as they are. */
+export function snapDense(
+  merged: Float64Array,
+  scales: Float64Array,
+  zeros: Float64Array,
+  size: number,
+  levels: number,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  for (let i = begin * 4; i < Math.min(end * 4, M); i++) {
+    for (let j = 0; j < K; j++) {
+      const [at, group] = [paneled(i, j, K), i * Math.ceil(K / size) + Math.floor(j / size)];
+      merged[at] = nearestPoint(merged[at]!, scales[group]!, zeros[group]!, levels);
     }
   }
 }

@@ -42,3 +42,8 @@ export function factorGrad(
       dFactor[i * rank + k]! += scaling * sum(tiles, (t) => dotFeature(dy, feature(t, i, N), z, feature(t, k, rank)));
   }
 }
+
+/** gated = factor with each rank times its gate, for rows of the factor. */
+export function gateRanks(gated: Float64Array, factor: Float64Array, gate: Float64Array, rank: number, begin: number, end: number): void {
+  for (let i = begin; i < end; i++) for (let k = 0; k < rank; k++) gated[i * rank + k] = factor[i * rank + k]! * gate[k]!;
+}

@@ -1,7 +1,7 @@
 /** Oracles of the kernels over pattern-bucketed quads (layout: assembly/quad.ts). Units of merge and sample: groups of four inputs. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, sddmm, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const BLOCK_ROWS = 384;
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
@@ -75,6 +75,22 @@ export function mergeQuad(
   end: number,
 ): void {
   merge(merged, values, dtype, up, downT, rank, scaling, entries(starts, index, M, K), groupOf, begin, end);
+}
+
+export function snapQuad(
+  merged: Float64Array,
+  scales: Float64Array,
+  zeros: Float64Array,
+  size: number,
+  levels: number,
+  starts: Uint32Array,
+  index: Uint8Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  snap(merged, scales, zeros, size, levels, entries(starts, index, M, K), groupOf, K, begin, end);
 }
 
 export function sddmmQuad(

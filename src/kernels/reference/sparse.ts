@@ -87,6 +87,34 @@ export function merge(
   });
 }
 
+/** merged[i, j] = the nearest of scale (n - zero), n = 0 .. levels, by the scale and zero of row i and inputs j / size. */
+export function snap(
+  merged: Float64Array,
+  scales: Float64Array,
+  zeros: Float64Array,
+  size: number,
+  levels: number,
+  e: Entries,
+  unitOf: UnitOf,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  eachOwn(e, unitOf, begin, end, (n, i, j) => {
+    const group = i * Math.ceil(K / size) + Math.floor(j / size);
+    merged[n] = nearestPoint(merged[n]!, scales[group]!, zeros[group]!, levels);
+  });
+}
+
+/** The nearest point of a grid; half way between two it is the even multiple of the scale. */
+export function nearestPoint(w: number, scale: number, zero: number, levels: number): number {
+  const steps = w / scale;
+  const below = Math.floor(steps);
+  const even = below % 2 === 0 ? below : below + 1;
+  const nearest = steps - below === 0.5 ? even : Math.round(steps);
+  return scale * (Math.min(Math.max(nearest, -zero), levels - zero) + 0);
+}
+
 /** H[i, j] = (init or 0) + sum over tokens of dY[t, i] X[t, j] on the pattern. */
 export function sddmm(
   h: Float64Array,
