@@ -1,6 +1,6 @@
 /** Adapters from and to bytes, under PEFT's names. */
 import type { Adapter } from '../adapters/adapter.ts';
-import { adapterConfigJson, adapterTensors, parseAdapter } from '../io/adapterFormat.ts';
+import { adapterConfigJson, adapterTensors } from '../io/adapterFormat.ts';
 import { encodeSafetensors, parseSafetensors } from '../io/safetensorsFormat.ts';
 import type { BytesSource, JsonSource } from './bytes.ts';
 import { readBytes, readJsonSource } from './bytes.ts';
@@ -29,6 +29,7 @@ export async function loadAdapter(files: AdapterFiles): Promise<Adapter> {
     await readBytes(files.weights, `${name}: adapter_model.safetensors`),
     `${name}: adapter_model.safetensors`,
   );
+  const { parseAdapter } = await import('../io/adapterReading.ts');
   return parseAdapter(name, config, weights);
 }
 

@@ -4,7 +4,7 @@ import type { LlamaModel } from '../models/model.ts';
 import { megabytes } from '../runtime/session.ts';
 import { packedBytes } from '../sparse/weight.ts';
 
-/** What an isolate holds beside models and arenas: code, the tokenizer and the host's own objects. Measured: bench/README.md. */
+/** What an isolate holds beside models and arenas: code, the tokenizer and the host's own objects. An estimate, on the safe side. */
 const HOST_BYTES = 16e6;
 
 /** Bytes by what they are for. */

@@ -1,16 +1,13 @@
 /** What a run is made of, from what the caller hands over. */
-import type { AdapterConfig } from '../adapters/adapter.ts';
 import { flagOf, resolveOptions } from '../core/options.ts';
 import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
-import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
-import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { modelFingerprint, patternFingerprint } from '../models/model.ts';
 import { pruneRule } from '../tasks/pruningOptions.ts';
-import type { Identity } from '../tasks/training.ts';
+import type { RunParts } from '../tasks/training.ts';
 import { checkTogether, identityOf, sampleWindows, trainingOfSettings } from '../tasks/training.ts';
 import { initialFactors } from '../train/initial.ts';
 import type { BytesSource } from './bytes.ts';
@@ -41,18 +38,10 @@ export interface TrainerInput extends HostOptions {
   readonly onPruned?: ((layer: number, layers: number) => void) | undefined;
 }
 
-export interface Prepared {
+export interface Prepared extends RunParts {
   readonly host: Host;
   readonly settings: EdgeSettings;
-  readonly model: LlamaModel;
   readonly tokenizer: Tokenizer;
-  readonly train: readonly Sequence[];
-  readonly valid: readonly Sequence[];
-  readonly droppedRows: number;
-  readonly training: Training;
-  /** The adapter's rule; absent for full training. */
-  readonly adapter: AdapterConfig | undefined;
-  readonly identity: Identity;
 }
 
 /** Loads, tokenizes and prunes. Throws what these throw. */

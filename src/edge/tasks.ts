@@ -13,7 +13,6 @@ import type { LlamaModel } from '../models/model.ts';
 import type { PruneRule } from '../prune/rule.ts';
 import { packedBytes } from '../sparse/weight.ts';
 import type { Evaluation } from '../train/evaluate.ts';
-import { evaluateModel } from '../train/evaluate.ts';
 import type { DataSource } from './data.ts';
 import { readRows } from './data.ts';
 import type { HostOptions } from './host.ts';
@@ -41,6 +40,7 @@ export async function evaluate(input: EvaluateInput): Promise<Evaluation> {
   checkTokenizer(model, tokenizer);
   if (adapter) checkAdapter(model, adapter);
   const { documents } = tokenizeRows(await readRows(data, separator, 'data'), tokenizer, { maskPrompt });
+  const { evaluateModel } = await import('../train/evaluate.ts');
   return evaluateModel(model, documents, {
     maxSeqLength: Math.min(maxSeqLength, model.config.maxPositions),
     sessions: host.sessions('evaluating', model),
@@ -108,7 +108,7 @@ export async function prune(input: PruneInput): Promise<LlamaModel> {
   return prunedOn(host, model, rule, calibration, onBlock);
 }
 
-/** Prunes with what a host has left beside a second model. The pruners are loaded when they are needed. */
+/** Prunes with what a host has left beside a second model. The pruners are loaded then: most runs start from a pruned model. */
 export async function prunedOn(
   host: Host,
   model: LlamaModel,
@@ -116,8 +116,8 @@ export async function prunedOn(
   calibration: readonly Sequence[],
   onBlock: PruneInput['onBlock'],
 ): Promise<LlamaModel> {
-  const { pruneModel } = await import('../prune/prune.ts');
   const second = [...model.linears.values()].reduce((n, weight) => n + packedBytes(weight), 0);
   const sessions = host.sessions('pruning', model, { 'pruned weights': second });
+  const { pruneModel } = await import('../prune/prune.ts');
   return pruneModel(model, { ...rule, calibration, sessions, ...(onBlock && { onBlock }) });
 }

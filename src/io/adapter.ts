@@ -1,7 +1,8 @@
 /** Adapters from and to directories: adapter_model.safetensors and adapter_config.json. */
 import { join } from 'node:path';
 import type { Adapter } from '../adapters/adapter.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfigJson, adapterTensors, parseAdapter } from './adapterFormat.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapterConfigJson, adapterTensors } from './adapterFormat.ts';
+import { parseAdapter } from './adapterReading.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { readJsonObject } from './json.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';

@@ -1,7 +1,6 @@
 /** Everything that a run has before its first step: model, data, what trains, and what identifies the run. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AdapterConfig } from '../adapters/adapter.ts';
 import { explain } from '../core/errors.ts';
 import { loadDataset } from '../io/datasets.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
@@ -9,7 +8,6 @@ import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { loadGrids } from '../io/grid.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
-import type { Sequence } from '../models/batch.ts';
 import { windows } from '../models/batch.ts';
 import { gridsOf, shapesOf } from '../models/grids.ts';
 import type { Training } from '../models/llama.ts';
@@ -27,24 +25,14 @@ import { gradientFactors } from '../train/gradientInit.ts';
 import { initialFactors } from '../train/initial.ts';
 import { pruneRule } from './pruningOptions.ts';
 import { elasticOf } from './sqftOptions.ts';
-import type { FinetuneSettings, Identity } from './training.ts';
+import type { FinetuneSettings, RunParts } from './training.ts';
 import { identityOf, sampleWindows, trainingOfSettings } from './training.ts';
 
-export interface Prepared {
-  readonly model: LlamaModel;
-  /** What its weights stand in. */
+export interface Prepared extends RunParts {
+  /** What the model's weights stand in. */
   readonly arena: Arena;
-  /** The directory that `model` can be loaded from again. */
+  /** The directory that the model can be loaded from again. */
   readonly base: string;
-  /** Windows of at most maxSeqLength input tokens. */
-  readonly train: readonly Sequence[];
-  readonly valid: readonly Sequence[];
-  readonly droppedRows: number;
-  readonly training: Training;
-  /** The adapter's rule, its factors still to come; absent for full training. */
-  readonly adapter: AdapterConfig | undefined;
-  /** What a resumed run must have in common with this one. */
-  readonly identity: Identity;
 }
 
 /** Loads, prunes and tokenizes. Throws what loading and pruning throw, before anything is trained. */

@@ -1,4 +1,5 @@
 /** From the options of fine-tuning to what trains, how, and what a run that goes on must have in common with its start. No files. */
+import type { AdapterConfig } from '../adapters/adapter.ts';
 import { scalingOf } from '../adapters/adapter.ts';
 import type { FactorTensors } from '../adapters/factors.ts';
 import { ruleOf } from '../adapters/methods.ts';
@@ -9,6 +10,7 @@ import { Random } from '../core/random.ts';
 import type { Sequence } from '../models/batch.ts';
 import { longestInput, totalInput } from '../models/batch.ts';
 import type { Training } from '../models/llama.ts';
+import type { LlamaModel } from '../models/model.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { Fingerprint } from '../sparse/fingerprint.ts';
 import type { Schedule } from '../train/schedule.ts';
@@ -18,6 +20,20 @@ import { PRUNING } from './pruningOptions.ts';
 import { SEARCHING } from './sqftOptions.ts';
 
 export type FinetuneSettings = Resolved<typeof FINETUNE_OPTIONS>;
+
+/** What a run is made of, wherever it came from. */
+export interface RunParts {
+  readonly model: LlamaModel;
+  /** Windows of at most maxSeqLength input tokens. */
+  readonly train: readonly Sequence[];
+  readonly valid: readonly Sequence[];
+  readonly droppedRows: number;
+  readonly training: Training;
+  /** The adapter's rule, its factors still to come; absent for full training. */
+  readonly adapter: AdapterConfig | undefined;
+  /** What a run that goes on must have in common with this one. */
+  readonly identity: Identity;
+}
 
 /** Throws RangeError where options were given that do not go together, or that the method has no use for. */
 export function checkTogether(
