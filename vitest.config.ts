@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // All cores: no test is about time.
+    maxWorkers: '100%',
     execArgv: relaxed,
     testTimeout: 60_000,
   },
