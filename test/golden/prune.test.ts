@@ -81,7 +81,7 @@ withShared('pruning stories260K', () => {
       },
     );
 
-    test.each(PRUNERS)('%s to 70 %% by the outliers of each block: the density that was asked for, a better model', async (method) => {
+    test.each(PRUNERS)('%s with 0.7 pruned, shared out by the outliers of each block: the density that was asked for, a better model', async (method) => {
       const model = await pruned(method, '70%', { owl: OWL_DEFAULTS });
       const all = [...model.linears.values()];
       const density = all.reduce((n, { kept }) => n + kept, 0) / all.reduce((n, { rows, cols }) => n + rows * cols, 0);
