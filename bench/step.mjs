@@ -14,6 +14,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fileHome, homeOf, stagedHome } from '../dist/io/homes.js';
+import { parseOption } from '../dist/core/options.js';
 import { kernelModule } from '../dist/io/kernelModule.js';
 import { Arena } from '../dist/runtime/arena.js';
 import { arenaBudget, residentBytes } from '../dist/tasks/host.js';
@@ -104,7 +105,11 @@ console.log(
   `${options.shape}, ${options.dtype}, ${options.pattern}, ${tokens} tokens, rank ${rank}; ${flavour} SIMD, ${threads} thread(s), ` +
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'unknown CPU'}; weights made in ${((performance.now() - began) / 1000).toFixed(1)} s`,
 );
-const memoryBytes = await arenaBudget(options.memory === undefined ? undefined : Number(options.memory), arena, threads);
+const memoryBytes = await arenaBudget(
+  options.memory === undefined ? undefined : Number(parseOption('bytes', options.memory)),
+  arena,
+  threads,
+);
 const trainer = new Trainer(model, {
   training: { method: 'lors', gradient: 'lors', scaling: 2, factors: initialFactors(model, PROJECTIONS, rank, 0) },
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },

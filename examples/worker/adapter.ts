@@ -3,7 +3,7 @@
  * another one goes on from the state in storage, bit for bit.
  */
 import type { EdgeOptions } from 'lors-wasm/edge';
-import { EdgeTrainer, createTrainer, generate, loadAdapter, saveAdapter } from 'lors-wasm/edge';
+import { EdgeTrainer, createTrainer, saveAdapter } from 'lors-wasm/edge';
 import type { DurableState, Env, Storage } from './bindings.ts';
 import { getBytes, putBytes } from './chunks.ts';
 import { HttpError, answered, bodyJson, bodyText, json } from './http.ts';
@@ -84,9 +84,15 @@ export class Adapter {
     if (!(Number.isInteger(batches) && batches > 0)) throw new HttpError(400, 'batches: expected a whole number above 0.');
     const trainer = await this.#resumed();
     try {
-      const { step, steps, done, updates } = await trainer.run({ batches });
-      await putBytes(this.#storage, 'state', trainer.state());
-      return json({ step, steps, done, losses: updates.map(({ loss }) => loss) });
+      // Kept every few batches: a request that is cut off, or asks for more than its CPU time, loses no more than those.
+      const losses: number[] = [];
+      for (let left = batches; left > 0 && !trainer.done; left -= this.#env.BATCHES) {
+        const { updates } = await trainer.run({ batches: Math.min(left, this.#env.BATCHES) });
+        await putBytes(this.#storage, 'state', trainer.state());
+        losses.push(...updates.map(({ loss }) => loss));
+      }
+      const { stepsDone: step, steps, done } = trainer;
+      return json({ step, steps, done, losses });
     } catch (error) {
       // What was not kept is not gone on from.
       this.#trainer = undefined;
@@ -97,18 +103,8 @@ export class Adapter {
   async #generate(request: Request): Promise<Response> {
     const options = await bodyJson(request, 100_000);
     const trainer = await this.#resumed();
-    const { model, tokenizer } = trainer;
-    const adapter = await loadAdapter(saveAdapter(trainer.adapter()));
     let text = '';
-    const pieces = generate({
-      wasm,
-      model,
-      tokenizer,
-      adapter,
-      memoryBytes: this.#env.MEMORY_BYTES,
-      options: options as { prompt: string },
-    });
-    for await (const piece of pieces) text += piece;
+    for await (const piece of trainer.generate(options as { prompt: string })) text += piece;
     return json({ text });
   }
 

@@ -1,6 +1,7 @@
 /** The job of `lors bench`: from options to a report and its files. */
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { explain } from '../core/errors.ts';
 import type { Given, Resolved } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
@@ -150,7 +151,7 @@ function shapesNamed(name: string): Shape[] {
   const matrix = parseMatrix(name);
   if (matrix) return [matrix];
   const file = MODELS[name];
-  if (file !== undefined) return shapesOfConfig(new URL(`../../bench/shapes/${file}.json`, import.meta.url).pathname);
+  if (file !== undefined) return shapesOfConfig(fileURLToPath(new URL(`../../bench/shapes/${file}.json`, import.meta.url)));
   if (name.endsWith('.json')) return shapesOfConfig(name);
   throw new RangeError(
     explain('--shapes', `${Object.keys(MODELS).join(', ')}, a config.json or a matrix such as 1536x576 (outputs x inputs)`, name),

@@ -5,6 +5,7 @@
 import { FormatError, explain } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { isJsonObject, parseJson } from '../io/jsonObject.ts';
+import type { Safetensors } from '../io/safetensorsFormat.ts';
 import { encodeSafetensors, parseSafetensors } from '../io/safetensorsFormat.ts';
 import type { Identity } from '../tasks/training.ts';
 import { checkIdentity } from '../tasks/training.ts';
@@ -32,17 +33,27 @@ export function encodeState({ trainer, cursor }: EdgeState, identity: Identity):
   return encodeSafetensors(tensors, { format: FORMAT, version: VERSION, run: JSON.stringify(run), identity: JSON.stringify(identity) });
 }
 
-/** Reads a state. Throws FormatError where it is none, or naming what differs where it is that of another run. */
+/** Throws FormatError where bytes are no state, or naming what differs where it is that of another run. */
+export function checkState(bytes: Uint8Array, identity: Identity): void {
+  openState(bytes, identity);
+}
+
+/** Reads a state. Throws as checkState. */
 export function decodeState(bytes: Uint8Array, identity: Identity): EdgeState {
+  const { file, run } = openState(bytes, identity);
+  const { step, partial, cursor } = run as unknown as Pick<TrainerState, 'step' | 'partial'> & Pick<EdgeState, 'cursor'>;
+  const tensors = new Map([...file.tensors.keys()].map((name) => [name, new Float32Array(file.read(name).buffer as ArrayBuffer)]));
+  return { trainer: { step, tensors, partial }, cursor };
+}
+
+function openState(bytes: Uint8Array, identity: Identity): { file: Safetensors; run: Record<string, unknown> } {
   const file = parseSafetensors(bytes, 'state');
   const { format, version, run, identity: was } = file.metadata;
   if (format !== FORMAT) throw new FormatError(explain('state', FORMAT, format ?? 'another safetensors file'));
   if (version !== VERSION)
     throw new FormatError(explain('state', `one of lors-wasm ${VERSION}`, `one of ${version ?? 'an unknown version'}`));
   checkIdentity('state', objectOf(was, 'identity'), identity);
-  const { step, partial, cursor } = objectOf(run, 'run') as unknown as Pick<TrainerState, 'step' | 'partial'> & Pick<EdgeState, 'cursor'>;
-  const tensors = new Map([...file.tensors.keys()].map((name) => [name, new Float32Array(file.read(name).buffer as ArrayBuffer)]));
-  return { trainer: { step, tensors, partial }, cursor };
+  return { file, run: objectOf(run, 'run') };
 }
 
 function objectOf(text: string | undefined, what: string): Record<string, unknown> {

@@ -24,7 +24,7 @@ import type { EdgeSettings } from './options.ts';
 import { EDGE_GENERATE_OPTIONS } from './options.ts';
 import type { Prepared, TrainerInput } from './prepare.ts';
 import { prepare } from './prepare.ts';
-import { decodeState, encodeState } from './state.ts';
+import { checkState, decodeState, encodeState } from './state.ts';
 import { mergedParts } from './tasks.ts';
 
 /** One update. */
@@ -88,9 +88,16 @@ export interface TrainerPlan {
 export async function createTrainer(input: TrainerInput): Promise<EdgeTrainer> {
   const prepared = await prepare(input);
   const state = input.state && (await readBytes(input.state, 'state'));
+  // A state of another run is refused before the memory is taken.
+  if (state) checkState(state, prepared.identity);
   const trainer = new EdgeTrainer(prepared);
-  await trainer.ready();
-  if (state) trainer.restore(state);
+  try {
+    await trainer.ready();
+    if (state) trainer.restore(state);
+  } catch (error) {
+    await trainer.close();
+    throw error;
+  }
   return trainer;
 }
 
@@ -110,7 +117,7 @@ export class EdgeTrainer {
   /** Rows of the data that have nothing to learn. */
   readonly droppedRows: number;
   readonly plan: TrainerPlan;
-  readonly #prepared: Prepared;
+  readonly #prepared: Omit<Prepared, 'training'>;
   readonly #trainer: Trainer;
   readonly #schedule: Schedule;
   #stream: BatchStream;
@@ -118,17 +125,19 @@ export class EdgeTrainer {
   #busy = false;
 
   constructor(prepared: Prepared) {
-    const { host, settings, model, train } = prepared;
+    // The initial factors are not kept: the trainer puts them where they train.
+    const { training, ...kept } = prepared;
+    const { host, settings, model, train } = kept;
     this.settings = settings;
     this.model = model;
     this.tokenizer = prepared.tokenizer;
     this.droppedRows = prepared.droppedRows;
-    this.#prepared = prepared;
+    this.#prepared = kept;
     this.#stream = new BatchStream(train, settings.maxSeqLength, settings.batchSize, settings.seed);
     this.#schedule = scheduleOf(settings, this.#stream.batchesPerEpoch);
     const ids = [...train, ...prepared.valid].reduce((n, { ids, targets }) => n + ids.byteLength + (targets?.byteLength ?? 0), 0);
     const sessions = host.sessions('training', model, { 'token ids': ids });
-    const { trainer, staged } = openTrainer(model, trainerOptionsOf(settings, prepared.training, prepared, sessions));
+    const { trainer, staged } = openTrainer(model, trainerOptionsOf(settings, training, kept, sessions));
     this.#trainer = trainer;
     const { layout, recomputed } = trainer;
     this.plan = { arenaBytes: layout.bytes, arena: describe(layout), staged, recomputedBlocks: recomputed };
@@ -234,7 +243,9 @@ export class EdgeTrainer {
     this.#refuseBusy();
     const { host, adapter } = this.#prepared;
     if (!adapter) return this.#trainer.trainedModel();
-    return fuseAdapter(this.model, this.adapter(), host.kernels.module, dtype, host.memory);
+    const trained = this.adapter();
+    host.sessions('merging', this.model, { training: this.plan.arenaBytes, ...mergedParts(this.model, trained) });
+    return fuseAdapter(this.model, trained, host.kernels.module, dtype, host.memory);
   }
 
   /** Yields text after a prompt, by the model as it is now. Throws MemoryBudgetError where that does not fit beside the run. */

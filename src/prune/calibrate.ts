@@ -1,4 +1,5 @@
 /** Runs calibration text through a model one block at a time, so that one block's activations exist at once. */
+import { explain } from '../core/errors.ts';
 import { TILE } from '../kernels/table.ts';
 import type { Sequence } from '../models/batch.ts';
 import { NONE, longestInput, packRows, totalInput, writeBatch } from '../models/batch.ts';
@@ -47,7 +48,13 @@ export class Calibration {
 
   /** ||X_j||_2 of the inputs of each linear module of a block, over all tokens; the next block's input stays as it is. */
   async inputNorms(model: LlamaModel, layer: number): Promise<Map<string, Float64Array>> {
-    return this.#observe(model, layer, 'squares', (session, sums) => session.doubles(sums).map(Math.sqrt));
+    const norms = await this.#observe(model, layer, 'squares', (session, sums) => session.doubles(sums).map(Math.sqrt));
+    for (const [name, ofInputs] of norms) {
+      const bad = ofInputs.findIndex((norm) => !Number.isFinite(norm));
+      if (bad >= 0)
+        throw new RangeError(explain(`calibration: ${name}`, 'finite activations', `${ofInputs[bad]} as the norm of input ${bad}`));
+    }
+    return norms;
   }
 
   /** X X' of the inputs of each linear module of a block, over all tokens; modules that share their inputs share the object. */

@@ -247,6 +247,8 @@ class Run {
       loss += part.loss;
       labelled += part.labelled;
     }
+    if (!Number.isFinite(loss))
+      throw new DivergenceError(`step ${this.#trainer.step}: the loss on the valid split is ${loss}. A lower --learning-rate may help.`);
     return loss / labelled;
   }
 

@@ -74,6 +74,8 @@ export function scheduleOf(
   batchesPerEpoch: number,
 ): Schedule {
   const { iters, epochs, gradAccumulationSteps, lrSchedule: kind, learningRate, minLearningRate, warmup } = settings;
+  if (minLearningRate > learningRate)
+    throw new RangeError(explain('--min-learning-rate', `at most the --learning-rate, ${learningRate}`, `${minLearningRate}`));
   const steps = iters ?? Math.max(1, Math.ceil((epochs * batchesPerEpoch) / gradAccumulationSteps));
   return { kind, learningRate, minLearningRate, warmup, steps };
 }
@@ -149,10 +151,11 @@ export function identityOf(settings: Readonly<Record<string, unknown>>, train: r
 
 /** Throws FormatError naming the first thing in which a run is not the one that it goes on from. */
 export function checkIdentity(where: string, was: Identity, identity: Identity): void {
-  for (const [name, value] of Object.entries(identity)) {
-    if (JSON.stringify(was[name]) !== JSON.stringify(value)) {
-      throw new FormatError(explain(`${where}: ${name}`, `${JSON.stringify(was[name])} as in the interrupted run`, JSON.stringify(value)));
-    }
+  // What only one of them has differs too: an option that was given then and is not now, or the other way round.
+  for (const name of new Set([...Object.keys(identity), ...Object.keys(was)])) {
+    // Of what is not there JSON.stringify gives undefined, whatever its type says.
+    const [then, now] = [was[name], identity[name]].map((value) => JSON.stringify(value) as string | undefined);
+    if (then !== now) throw new FormatError(explain(`${where}: ${name}`, `${then ?? 'none'} as in the interrupted run`, now ?? 'none'));
   }
 }
 

@@ -53,7 +53,8 @@ export class ThreadedSession extends Session {
   }
 
   async ready(): Promise<void> {
-    while (!this.#failure && Atomics.load(this.#control, READY) < this.threads) await new Promise((resolve) => setTimeout(resolve, 2));
+    while (!this.#failure && !this.#closed && Atomics.load(this.#control, READY) < this.threads)
+      await new Promise((resolve) => setTimeout(resolve, 2));
     if (this.#failure) throw this.#failure;
   }
 

@@ -81,14 +81,17 @@ withShared('pruning stories260K', () => {
       },
     );
 
-    test.each(PRUNERS)('%s with 0.7 pruned, shared out by the outliers of each block: the density that was asked for, a better model', async (method) => {
-      const model = await pruned(method, '70%', { owl: OWL_DEFAULTS });
-      const all = [...model.linears.values()];
-      const density = all.reduce((n, { kept }) => n + kept, 0) / all.reduce((n, { rows, cols }) => n + rows * cols, 0);
-      // Rows of 64 and 172 weights: each keeps its share to half a weight.
-      expect(Math.abs(density - 0.3)).toBeLessThan(0.5 / 64);
-      expect(new Set(all.map(({ kept, rows, cols }) => Math.round((kept / (rows * cols)) * 50))).size).toBeGreaterThan(2);
-      expect(await perplexityOf(model)).toBeLessThan(await perplexityOf(await pruned(method, '70%')));
-    });
+    test.each(PRUNERS)(
+      '%s with 0.7 pruned, shared out by the outliers of each block: the density that was asked for, a better model',
+      async (method) => {
+        const model = await pruned(method, '70%', { owl: OWL_DEFAULTS });
+        const all = [...model.linears.values()];
+        const density = all.reduce((n, { kept }) => n + kept, 0) / all.reduce((n, { rows, cols }) => n + rows * cols, 0);
+        // Rows of 64 and 172 weights: each keeps its share to half a weight.
+        expect(Math.abs(density - 0.3)).toBeLessThan(0.5 / 64);
+        expect(new Set(all.map(({ kept, rows, cols }) => Math.round((kept / (rows * cols)) * 50))).size).toBeGreaterThan(2);
+        expect(await perplexityOf(model)).toBeLessThan(await perplexityOf(await pruned(method, '70%')));
+      },
+    );
   });
 });

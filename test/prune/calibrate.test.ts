@@ -39,6 +39,14 @@ eachFlavour((flavour) => {
   // token that should not be there would weigh 1 / 2233 of the sum.
   const bound = (TOKENS / 16 + 30) * 2 ** -24;
 
+  test('norms that are no numbers are refused with the module, before any pruner compares them', async () => {
+    const name = 'model.layers.0.input_layernorm';
+    const gain = model.gains.get(name)!;
+    const broken = { ...model, gains: new Map([...model.gains, [name, { ...gain, values: gain.values.map(() => NaN) }]]) };
+    const norms = Calibration.start(broken, sequences, sessions).then((run) => run.inputNorms(broken, 0));
+    await expect(norms).rejects.toThrow(/calibration: model\.layers\.0\.self_attn\.\w_proj: expected finite activations, got NaN/);
+  });
+
   test('products: X X of the tokens that there are, nothing of the padding', async () => {
     const products = await (await Calibration.start(model, sequences, sessions)).inputProducts(model, 0);
     const { cols, tokens, sums } = products.get('model.layers.0.self_attn.q_proj')!;

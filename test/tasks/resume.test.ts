@@ -141,6 +141,7 @@ withShared('resume', () => {
       ['another start', () => ({ init: 'gradient' }), /init: expected "kaiming" .*got "gradient"/],
       ['another seed', () => ({ seed: 1 }), /seed: expected 0 .*got 1/],
       ['another number of steps', () => ({ iters: 10 }), /iters: expected 9 .*got 10/],
+      ['no number of steps, where there was one', () => ({ iters: undefined }), /iters: expected 9 as in the interrupted run, got none\./],
       [
         'other data',
         () => ({ data: writeStories(join(root, 'other'), 22, 2) }),

@@ -24,7 +24,7 @@ withShared('a run on worker threads', () => {
 
   /** Ends a worker thread in the n-th training program of a run. */
   function endWorkerIn(n: number): void {
-    const original = Reflect.get(PooledSession.prototype, 'run') as PooledSession['run'];
+    const original = Reflect.get(PooledSession.prototype, 'run');
     let trained = 0;
     vi.spyOn(PooledSession.prototype, 'run').mockImplementation(function (this: PooledSession, name, counts) {
       const running = original.call(this, name, counts);

@@ -81,12 +81,18 @@ export class Run {
       onPruned: (layer, layers) =>
         tell({ tell: 'doing', what: `Pruning to ${settings.sparsity} by Wanda: block ${layer + 1} of ${layers} …` }),
     });
-    tell({ tell: 'doing', what: 'Looking at the model before it trains …' });
-    const files = filesOf(trainer.model, source);
-    const before = await sampleOf(host, trainer.model, tokenizer, text, settings);
-    const inputs = { name, settings, flavour: host.flavour, before };
-    await keepInputs(store, inputs, files, text);
-    return new Run({ store, tell, host, trainer, text, files, inputs, losses: [] });
+    try {
+      tell({ tell: 'doing', what: 'Looking at the model before it trains …' });
+      const files = filesOf(trainer.model, source);
+      const before = await sampleOf(host, trainer.model, tokenizer, text, settings);
+      const inputs = { name, settings, flavour: host.flavour, before };
+      await keepInputs(store, inputs, files, text);
+      return new Run({ store, tell, host, trainer, text, files, inputs, losses: [] });
+    } catch (error) {
+      // Threads and their memory are not left behind.
+      await trainer.close();
+      throw error;
+    }
   }
 
   /** Goes on where the kept run stands. Throws where nothing, or something else, is kept. */

@@ -22,6 +22,8 @@ export async function torch(python: string): Promise<Peer> {
     throw new UnsupportedError(explain('--against torch', `${python} with PyTorch`, got, 'Name another one with --python.'));
   }
   const child = spawn(python, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // A process that is gone is said by the answer that does not come.
+  child.stdin.on('error', () => undefined);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async (): Promise<string> => {
     const { value, done } = (await lines.next()) as { value?: string; done?: boolean };
@@ -58,8 +60,11 @@ export async function torch(python: string): Promise<Peer> {
           },
         })),
         close: async () => {
-          await ask('close');
-          rmSync(directory, { recursive: true });
+          try {
+            await ask('close');
+          } finally {
+            rmSync(directory, { recursive: true });
+          }
         },
       };
     },

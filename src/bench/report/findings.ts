@@ -89,7 +89,7 @@ export function findings(report: Pick<BenchReport, 'rows' | 'quality'>): string[
   return [
     ...(rows.length === 0 ? ['No kernel was measured.'] : []),
     ...(rows.length > 0 && one.length === 0 ? ['Nothing was compared with our dense kernels, so no break-even is known.'] : []),
-    ...(op && one.length > 0 ? [fastest(op, all), breakEvenSentence(all)] : []),
+    ...(op && one.length > 0 ? [fastest(op, all), breakEvenSentence(op, all)] : []),
     ...(rows.length > 0 ? [noise(rows)] : []),
     ...(quality && quality.rows.length > 0 ? [qualityFinding(quality)] : []),
   ];
@@ -107,9 +107,9 @@ function fastest(op: BenchRow['op'], rows: readonly BenchRow[]): string {
   return `${pattern} makes ${TASKS[op]} fastest: ${figure}.`;
 }
 
-function breakEvenSentence(rows: readonly BenchRow[]): string {
+function breakEvenSentence(op: BenchRow['op'], rows: readonly BenchRow[]): string {
   const sentences = breakEvens(rows).map((found) => `${found.family} ${describeBreakEven(found)}`);
-  return `Against dense, ${sentences.join('; ')}.`;
+  return `In ${TASKS[op]}, against dense: ${sentences.join('; ')}.`;
 }
 
 function noise(rows: readonly BenchRow[]): string {
