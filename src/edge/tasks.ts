@@ -1,5 +1,5 @@
 /** What is done to models in memory besides training: evaluating, generating, merging and pruning. */
-import type { Adapter } from '../adapters/adapter.ts';
+import type { Adapter, AdapterConfig } from '../adapters/adapter.ts';
 import { ruleOf } from '../adapters/methods.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import type { Given } from '../core/options.ts';
@@ -59,7 +59,7 @@ export async function* generate(input: GenerateInput): AsyncGenerator<string, vo
   const settings = resolveOptions(EDGE_GENERATE_OPTIONS, input.options);
   const host = await Host.open(input);
   checkTokenizer(model, tokenizer);
-  const sessions = host.sessions('generating', model, adapter && mergedParts(model, adapter));
+  const sessions = host.sessions('generating', model, adapter && mergedParts(model, adapter.config, adapter.modules.keys()));
   const merged = adapter ? fuseAdapter(model, adapter, host.kernels.module, 'F32', host.memory) : model;
   const { generateText } = await import('../generate/text.ts');
   yield* generateText(merged, tokenizer, { ...settings, sessions });
@@ -75,17 +75,17 @@ export interface FuseInput extends ModelOnHost {
 export async function fuse(input: FuseInput): Promise<LlamaModel> {
   const { model, adapter, dtype } = input;
   const host = await Host.open(input);
-  host.sessions('merging', model, mergedParts(model, adapter));
+  host.sessions('merging', model, mergedParts(model, adapter.config, adapter.modules.keys()));
   return fuseAdapter(model, adapter, host.kernels.module, dtype, host.memory);
 }
 
 /** What merged weights take, in f32; dense, where the method fills the zeros. */
-export function mergedParts(model: LlamaModel, { config, modules }: Adapter): MemoryParts {
+export function mergedParts(model: LlamaModel, { method }: AdapterConfig, names: Iterable<string>): MemoryParts {
   let bytes = 0;
-  for (const name of modules.keys()) {
+  for (const name of names) {
     const weight = model.linears.get(name);
     if (weight)
-      bytes += !ruleOf(config.method).keepsZeros
+      bytes += !ruleOf(method).keepsZeros
         ? weight.rows * weight.cols * 4
         : packedBytes(weight) - weight.values.byteLength + weight.kept * 4;
   }

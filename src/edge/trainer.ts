@@ -1,5 +1,5 @@
 /** A fine-tuning run that can stop after any batch, hand out its state as bytes, and go on in another request or isolate. */
-import type { Adapter } from '../adapters/adapter.ts';
+import type { Adapter, AdapterConfig } from '../adapters/adapter.ts';
 import type { WeightDtype } from '../core/dtypes.ts';
 import { MemoryBudgetError, UnsupportedError, explain } from '../core/errors.ts';
 import type { Given } from '../core/options.ts';
@@ -25,6 +25,7 @@ import { EDGE_GENERATE_OPTIONS } from './options.ts';
 import type { Prepared, TrainerInput } from './prepare.ts';
 import { prepare } from './prepare.ts';
 import { checkState, decodeState, encodeState } from './state.ts';
+import type { MemoryParts } from './memory.ts';
 import { mergedParts } from './tasks.ts';
 
 /** One update. */
@@ -243,19 +244,24 @@ export class EdgeTrainer {
     this.#refuseBusy();
     const { host, adapter } = this.#prepared;
     if (!adapter) return this.#trainer.trainedModel();
-    const trained = this.adapter();
-    host.sessions('merging', this.model, { training: this.plan.arenaBytes, ...mergedParts(this.model, trained) });
-    return fuseAdapter(this.model, trained, host.kernels.module, dtype, host.memory);
+    host.sessions('merging', this.model, { training: this.plan.arenaBytes, ...this.#mergedParts(adapter) });
+    return fuseAdapter(this.model, this.adapter(), host.kernels.module, dtype, host.memory);
   }
 
   /** Yields text after a prompt, by the model as it is now. Throws MemoryBudgetError where that does not fit beside the run. */
   async *generate(options: Given<typeof EDGE_GENERATE_OPTIONS>): AsyncGenerator<string, void, void> {
     const settings = resolveOptions(EDGE_GENERATE_OPTIONS, options);
     const { host, adapter } = this.#prepared;
-    const merged = adapter && mergedParts(this.model, this.adapter());
+    this.#refuseBusy();
+    const merged = adapter && this.#mergedParts(adapter);
     const sessions = host.sessions('generating', this.model, { training: this.plan.arenaBytes, ...merged });
     const { generateText } = await import('../generate/text.ts');
     yield* generateText(this.fused(adapter && 'F32'), this.tokenizer, { ...settings, sessions });
+  }
+
+  /** What the merged weights of the trained modules take, without a copy of their factors. */
+  #mergedParts(config: AdapterConfig): MemoryParts {
+    return mergedParts(this.model, config, this.#trainer.compiled.factors.keys());
   }
 
   /** One batch, and the update where it was the last of one. */
