@@ -2,15 +2,15 @@
 //
 //   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
 //
-// Inputs come in groups of four, outputs in blocks of 384 rows. In a block and group the rows are listed by pattern
+// Inputs come in groups of four, outputs in blocks of 256 rows. In a block and group the rows are listed by pattern
 // (which of the four inputs they keep, a 4-bit mask), so that a listed row's inputs sit in registers for a whole bucket
 // and the loop has no data-dependent shuffle. The same lists serve both directions: no transposed copy. The idea is
 // Sparse Register Tiling (Wilkinson et al., SC'23).
 //
 //   index   u8 stream, for each block, for each group, for each bucket: head, count, count x step
-//             head   pattern | base << 4, with base * 256 rows from the block's first
-//             step   how far the listed row is from the one before it (the first: from the base), in rows
-//           A pattern with more than 255 rows, or a gap of more than 255, has several buckets, rows ascending.
+//             head   the pattern
+//             step   how far the listed row is from the one before it (the first: from the block's first), in rows
+//           A pattern that all 256 rows have takes two buckets, rows ascending.
 //   values  in the order of the index: for each listed row its kept inputs, ascending
 //   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
 //
@@ -18,10 +18,10 @@
 import { FEATURE_SHIFT, LOADS_FIRST, madd, splatAt, start } from './lanes';
 
 /**
- * Rows of a block (at most 4096: a base has four bits): 24 KiB of one tile of y stay in a first-level cache of 32 KiB, beside the
- * weights that pass through it.
+ * Rows of a block (at most 256: a step is a byte): 16 KiB of one tile of y, or 24 KiB of one and a half, stay in a first-level
+ * cache of 32 KiB, beside the weights that pass through it.
  */
-export const BLOCK_ROWS: usize = 384;
+export const BLOCK_ROWS: usize = 256;
 /** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
 const CHUNK: usize = 72;
 
@@ -42,13 +42,7 @@ export const HEAD: usize = 2;
 /** Which of the four inputs the bucket at i keeps, as a mask. */
 @inline
 export function patternAt(i: usize): u32 {
-  return <u32>load<u8>(i) & 15;
-}
-
-/** The row that the first step of the bucket at i counts from. */
-@inline
-export function baseAt(i: usize): usize {
-  return <usize>(load<u8>(i) >> 4) << 8;
+  return <u32>load<u8>(i);
 }
 
 /** Where the bucket at i ends. */
@@ -118,32 +112,32 @@ function eachBucket(transposed: bool, rows: usize, inputs: usize, w: usize, s: u
   const stop = index + <usize>load<u32>(s, 8);
   while (i < stop) {
     let pattern = patternAt(i);
-    const last = endAt(i), first = rows + (baseAt(i) << FEATURE_SHIFT);
+    const last = endAt(i);
     i += HEAD;
     const a = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
     pattern &= pattern - 1;
     if (!pattern) {
-      v = transposed ? backward1(first, a, v, i, last) : forward1(first, a, v, i, last);
+      v = transposed ? backward1(rows, a, v, i, last) : forward1(rows, a, v, i, last);
     } else {
       const b = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
       pattern &= pattern - 1;
       if (!pattern) {
-        v = transposed ? backward2(first, a, b, v, i, last) : forward2(first, a, b, v, i, last);
+        v = transposed ? backward2(rows, a, b, v, i, last) : forward2(rows, a, b, v, i, last);
       } else {
         // Three and four inputs go over half a tile at a time: a whole one would not fit the 16 vector registers.
         const c = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
         pattern &= pattern - 1;
         if (!pattern) {
-          if (transposed) backward3(first, a, b, c, v, i, last);
-          else forward3(first, a, b, c, v, i, last);
-          v = transposed ? backward3(first + 32, a + 32, b + 32, c + 32, v, i, last) : forward3(first + 32, a + 32, b + 32, c + 32, v, i, last);
+          if (transposed) backward3(rows, a, b, c, v, i, last);
+          else forward3(rows, a, b, c, v, i, last);
+          v = transposed ? backward3(rows + 32, a + 32, b + 32, c + 32, v, i, last) : forward3(rows + 32, a + 32, b + 32, c + 32, v, i, last);
         } else {
           const d = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
-          if (transposed) backward4(first, a, b, c, d, v, i, last);
-          else forward4(first, a, b, c, d, v, i, last);
+          if (transposed) backward4(rows, a, b, c, d, v, i, last);
+          else forward4(rows, a, b, c, d, v, i, last);
           v = transposed
-            ? backward4(first + 32, a + 32, b + 32, c + 32, d + 32, v, i, last)
-            : forward4(first + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
+            ? backward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last)
+            : forward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
         }
       }
     }

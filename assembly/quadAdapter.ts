@@ -2,7 +2,7 @@
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
-import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { BLOCK_ROWS, HEAD, blocksOf, ceilShift, endAt, patternAt } from './quad';
 import { F32, FEATURE_SHIFT, madd, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /**
@@ -93,7 +93,7 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
   const stop = index + <usize>load<u32>(s, 8), vs = f32x4.splat(scaling);
   while (i < stop) {
     let pattern = patternAt(i);
-    let p = rows + baseAt(i) * stride;
+    let p = rows;
     const last = endAt(i);
     i += HEAD;
     const a = x + <usize>ctz(pattern) * stride;

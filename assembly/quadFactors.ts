@@ -4,7 +4,7 @@
 //
 // Up to sixteen ranks are to H what a tile of tokens is to W in spmm and spmmT: a bucket's inputs sit in registers, a listed
 // row costs a load, a store and one multiply-add for each of its values and four ranks (forwards), or no store (backwards).
-import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { BLOCK_ROWS, HEAD, blocksOf, ceilShift, endAt, patternAt } from './quad';
 import { madd, splatAt } from './lanes';
 
 /** dUp[i] += s sum_j H[i, j] downT[j], for quads of ranks [begin, end). */
@@ -64,21 +64,21 @@ function eachBucket(
   const stop = index + <usize>load<u32>(s, 8), vs = f32x4.splat(scaling);
   while (i < stop) {
     let pattern = patternAt(i);
-    const first = rows + baseAt(i) * row, last = endAt(i), values = <usize>popcnt(pattern) << 2;
+    const last = endAt(i), values = <usize>popcnt(pattern) << 2;
     i += HEAD;
     const next = v + (last - i) * values;
     while (pattern) {
       const a = inputs + <usize>ctz(pattern) * row;
       pattern &= pattern - 1;
       if (!pattern) {
-        if (transposed) down1(n, first, a, row, vs, v, values, i, last);
-        else up1(n, first, a, row, vs, v, values, i, last);
+        if (transposed) down1(n, rows, a, row, vs, v, values, i, last);
+        else up1(n, rows, a, row, vs, v, values, i, last);
         break;
       }
       const b = inputs + <usize>ctz(pattern) * row;
       pattern &= pattern - 1;
-      if (transposed) down2(n, first, a, b, row, vs, v, values, i, last);
-      else up2(n, first, a, b, row, vs, v, values, i, last);
+      if (transposed) down2(n, rows, a, b, row, vs, v, values, i, last);
+      else up2(n, rows, a, b, row, vs, v, values, i, last);
       v += 8;
     }
     v = next;

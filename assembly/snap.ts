@@ -10,7 +10,7 @@
 import { ceilDiv, entryShift, listed, listedAt, segmentShift, stripOf, stripsAreInputs } from './block';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { splatAt } from './lanes';
-import { BLOCK_ROWS, HEAD, baseAt, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { BLOCK_ROWS, HEAD, blocksOf, ceilShift, endAt, patternAt } from './quad';
 
 /**
  * The points nearest to four weights. The pseudo-minimum and -maximum are one instruction each, and keep a NaN that comes
@@ -61,7 +61,7 @@ export function snapQuad(
       let i = index + <usize>load<u32>(s), v = merged + (<usize>load<u32>(s, 4) << 2);
       while (i < stop) {
         const n = <usize>popcnt(patternAt(i)), last = endAt(i);
-        let row = own + baseAt(i) * all;
+        let row = own;
         i += HEAD;
         if (n == 1) {
           for (; i + 4 <= last; i += 4, v += 16) {

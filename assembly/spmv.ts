@@ -3,8 +3,8 @@
 //
 //   spmv  y = W x      x [K], y [M] f32, features side by side; W as in quad.ts and csr.ts
 //
-// Work splits by who owns a row of y: blocks of 384 rows (quads), or rows (CSR).
-import { BLOCK_ROWS, HEAD, baseAt, ceilShift, endAt, patternAt } from './quad';
+// Work splits by who owns a row of y: blocks of 256 rows (quads), or rows (CSR).
+import { BLOCK_ROWS, HEAD, ceilShift, endAt, patternAt } from './quad';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { BF16, F16, F32, madd, start, sum, sums4, weightAt, upper, weights4, widened } from './lanes';
 
@@ -44,7 +44,7 @@ function block(dtype: i32, y: usize, x: usize, values: usize, s: usize, index: u
     while (i < stop) {
       let pattern = patternAt(i);
       const last = endAt(i);
-      let p = y + (baseAt(i) << 2);
+      let p = y;
       i += HEAD;
       const a = load<f32>(x + (<usize>ctz(pattern) << 2));
       pattern &= pattern - 1;

@@ -1,18 +1,18 @@
 /** Packing into pattern-bucketed quads; assembly/quad.ts has the layout and the reason for it. */
 import { KEPT } from './keepMask.ts';
 
-/** Rows of a block. */
-export const BLOCK_ROWS = 384;
+/** Rows of a block: as many as a step can say, and one. */
+export const BLOCK_ROWS = 256;
 /** Groups bucketed at a time: their buckets' ends, and the cache lines where they are, stay in the first-level cache. */
 const CHUNK = 64;
-/** Most rows that a bucket's count, or a step, can say. */
+/** Most rows that a bucket's count can say. */
 const MOST = 255;
 /** The inputs that each quad keeps, four places a quad. */
 const INPUTS = Uint8Array.from({ length: 64 }, (_, i) => [0, 1, 2, 3].filter((c) => (i >> 2) & (1 << c))[i & 3] ?? 0);
 
 /** Buckets of one pattern in one group, while they are filled: a slot for each group of a chunk and pattern. */
 class Slots {
-  /** The row listed last; so far back where there is none that a bucket must be opened. */
+  /** The row listed last in the bucket that is open, counted from the block's first. */
   readonly row = new Int32Array(CHUNK * 16);
   /** Rows in the bucket that is open. */
   readonly count = new Int32Array(CHUNK * 16);
@@ -24,13 +24,16 @@ class Slots {
   readonly head = new Int32Array(CHUNK * 16);
 
   restart(): void {
-    this.row.fill(-MOST - 1);
     this.count.fill(0);
   }
 
-  /** Whether the slot's next row begins a bucket. */
-  opens(slot: number, row: number): boolean {
-    return this.count[slot] === MOST || row - this.row[slot]! > MOST;
+  /** Whether the slot's next row begins a bucket; its steps count from the block's first row then. */
+  opens(slot: number): boolean {
+    const count = this.count[slot]!;
+    if (count > 0 && count < MOST) return false;
+    this.count[slot] = 0;
+    this.row[slot] = 0;
+    return true;
   }
 }
 
@@ -52,8 +55,8 @@ export function packQuads<T extends Int32Array | Uint16Array>(
   const starts = new Uint32Array((blocks * groups + 1) * 2);
   let listed = 0;
   for (let q = 0; q < quads.length; q++) if (quads[q]) listed++;
-  // Each row opens a bucket at most, and a pattern opens one, one more after every 255 rows and one after a longer gap.
-  const index = new Uint8Array(listed + 2 * Math.min(listed, blocks * groups * 15 * (1 + 2 * Math.ceil(BLOCK_ROWS / MOST))));
+  // Each row opens a bucket at most, and a pattern one, or two where all rows of a block have it.
+  const index = new Uint8Array(listed + 2 * Math.min(listed, blocks * groups * 16));
   const slots = new Slots();
   let bytes = 0;
   let n = 0;
@@ -90,14 +93,10 @@ function measure(slots: Slots, quads: Uint8Array, at: number, stride: number, ro
       const quad = quads[at + r * stride + g]!;
       if (quad === 0) continue;
       const slot = g * 16 + quad;
-      if (slots.opens(slot, r)) {
-        slots.count[slot] = 0;
-        slots.index[slot]! += 2;
-      }
+      if (slots.opens(slot)) slots.index[slot]! += 2;
       slots.count[slot]!++;
       slots.index[slot]!++;
       slots.values[slot]!++;
-      slots.row[slot] = r;
     }
   }
 }
@@ -123,16 +122,13 @@ function fill(
       if (quad === 0) continue;
       const slot = g * 16 + quad;
       let i = slots.index[slot]!;
-      let previous = slots.row[slot]!;
-      if (slots.opens(slot, r)) {
-        previous = r & ~255;
+      if (slots.opens(slot)) {
         slots.head[slot] = i;
-        slots.count[slot] = 0;
-        index[i] = quad | ((r >> 8) << 4);
+        index[i] = quad;
         i += 2;
       }
       index[slots.head[slot]! + 1] = ++slots.count[slot]!;
-      index[i] = r - previous;
+      index[i] = r - slots.row[slot]!;
       slots.index[slot] = i + 1;
       slots.row[slot] = r;
       let n = slots.values[slot]!;
@@ -150,8 +146,8 @@ export function eachInQuads(starts: Uint32Array, index: Uint8Array, rows: number
     const block = Math.floor(list / groups) * BLOCK_ROWS * cols + (list % groups) * 4;
     let i = starts[list * 2]!;
     while (i < starts[list * 2 + 2]!) {
-      const quad = index[i]! & 15;
-      let row = block + (index[i]! >> 4) * 256 * cols;
+      const quad = index[i]!;
+      let row = block;
       const last = i + 2 + index[i + 1]!;
       for (i += 2; i < last; i++) {
         row += index[i]! * cols;

@@ -30,7 +30,7 @@ export const MASKS = {
   /** Every pattern of a group of four in every group; rows of one pattern are 16 apart. */
   'every pattern': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) => ((Math.floor(i / cols) * 7 + Math.floor((i % cols) / 4)) >> ((i % cols) % 4)) & 1),
-  /** Steps of 255 rows and of more, which a quad's index must begin a bucket for. */
+  /** Steps of 255 rows, the longest that a block of quads has. */
   'far rows': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) =>
       Math.floor(i / cols) % 256 === 255 || i < cols || i >= (rows - 1) * cols ? (i + 1) % 2 : 0,

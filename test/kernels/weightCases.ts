@@ -8,7 +8,7 @@ import { WeightCalls } from './weightCalls.ts';
 
 /**
  * [rows, cols, tiles]. Not multiples of a panel, a group of four, a tile, a CSR block of 256 inputs or a quad block of
- * 384 rows; 513 and 520 rows have a second block, 260 and 300 inputs have one too. Strips of blocks list in segments of 256,
+ * 256 rows; 513 and 520 rows have a third block, 260 and 300 inputs have one too. Strips of blocks list in segments of 256,
  * or of 512 inputs, of which 530 have a second one.
  */
 const SHAPES = { small: [53, 76, 5], odd: [61, 77, 4], block: [513, 260, 3], blocks: [520, 300, 3], wide: [21, 530, 3] } as const;

@@ -3,10 +3,10 @@ import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
 import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
-const BLOCK_ROWS = 384;
+const BLOCK_ROWS = 256;
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
 
-/** Reads the index: for each block of rows, group of inputs and bucket: pattern and base, count, steps. */
+/** Reads the index: for each block of rows, group of inputs and bucket: pattern, count, steps. */
 function entries(starts: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
   const groups = Math.ceil(K / 4);
   const lists = Math.ceil(M / BLOCK_ROWS) * groups;
@@ -14,8 +14,8 @@ function entries(starts: Uint32Array, index: Uint8Array, M: number, K: number): 
   const cols: number[] = [];
   for (let list = 0; list < lists; list++) {
     for (let i = starts[list * 2]!; i < starts[list * 2 + 2]!; i += 2 + index[i + 1]!) {
-      const pattern = index[i]! % 16;
-      let row = Math.floor(list / groups) * BLOCK_ROWS + Math.floor(index[i]! / 16) * 256;
+      const pattern = index[i]!;
+      let row = Math.floor(list / groups) * BLOCK_ROWS;
       for (let listed = 0; listed < index[i + 1]!; listed++) {
         row += index[i + 2 + listed]!;
         for (let c = 0; c < 4; c++) {
