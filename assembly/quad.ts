@@ -127,17 +127,18 @@ function eachBucket(transposed: bool, rows: usize, inputs: usize, w: usize, s: u
         // Three and four inputs go over half a tile at a time: a whole one would not fit the 16 vector registers.
         const c = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
         pattern &= pattern - 1;
+        const from = v;
         if (!pattern) {
-          if (transposed) backward3(rows, a, b, c, v, i, last);
-          else forward3(rows, a, b, c, v, i, last);
-          v = transposed ? backward3(rows + 32, a + 32, b + 32, c + 32, v, i, last) : forward3(rows + 32, a + 32, b + 32, c + 32, v, i, last);
+          for (let h: usize = 0; h < 64; h += 32) {
+            v = transposed ? backward3(rows + h, a + h, b + h, c + h, from, i, last) : forward3(rows + h, a + h, b + h, c + h, from, i, last);
+          }
         } else {
           const d = inputs + (<usize>ctz(pattern) << FEATURE_SHIFT);
-          if (transposed) backward4(rows, a, b, c, d, v, i, last);
-          else forward4(rows, a, b, c, d, v, i, last);
-          v = transposed
-            ? backward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last)
-            : forward4(rows + 32, a + 32, b + 32, c + 32, d + 32, v, i, last);
+          for (let h: usize = 0; h < 64; h += 32) {
+            v = transposed
+              ? backward4(rows + h, a + h, b + h, c + h, d + h, from, i, last)
+              : forward4(rows + h, a + h, b + h, c + h, d + h, from, i, last);
+          }
         }
       }
     }
@@ -145,9 +146,10 @@ function eachBucket(transposed: bool, rows: usize, inputs: usize, w: usize, s: u
   }
 }
 
+@inline
 function forward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
-  for (; i < last; i++, v += 4) {
+  do {
     p += stepAt(i);
     const w = splatAt(v);
     if (LOADS_FIRST) {
@@ -162,14 +164,17 @@ function forward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
       v128.store(p, madd(w, a2, v128.load(p, 32)), 32);
       v128.store(p, madd(w, a3, v128.load(p, 48)), 48);
     }
-  }
+    v += 4;
+    i++;
+  } while (i < last);
   return v;
 }
 
+@inline
 function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-  for (; i < last; i++, v += 8) {
+  do {
     p += stepAt(i);
     const w = splatAt(v), u = splatAt(v + 4);
     if (LOADS_FIRST) {
@@ -184,10 +189,13 @@ function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize)
       v128.store(p, madd(u, b2, madd(w, a2, v128.load(p, 32))), 32);
       v128.store(p, madd(u, b3, madd(w, a3, v128.load(p, 48))), 48);
     }
-  }
+    v += 8;
+    i++;
+  } while (i < last);
   return v;
 }
 
+@inline
 function forward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   const c0 = v128.load(c), c1 = v128.load(c, 16);
@@ -200,6 +208,7 @@ function forward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, la
   return v;
 }
 
+@inline
 function forward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   const c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
@@ -212,16 +221,19 @@ function forward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i:
   return v;
 }
 
+@inline
 function backward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
-  for (; i < last; i++, v += 4) {
+  do {
     p += stepAt(i);
     const w = splatAt(v);
     a0 = madd(w, v128.load(p), a0);
     a1 = madd(w, v128.load(p, 16), a1);
     a2 = madd(w, v128.load(p, 32), a2);
     a3 = madd(w, v128.load(p, 48), a3);
-  }
+    v += 4;
+    i++;
+  } while (i < last);
   v128.store(a, a0);
   v128.store(a, a1, 16);
   v128.store(a, a2, 32);
@@ -229,10 +241,11 @@ function backward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
   return v;
 }
 
+@inline
 function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-  for (; i < last; i++, v += 8) {
+  do {
     p += stepAt(i);
     const w = splatAt(v), u = splatAt(v + 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
@@ -244,7 +257,9 @@ function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize
     b2 = madd(u, p2, b2);
     a3 = madd(w, p3, a3);
     b3 = madd(u, p3, b3);
-  }
+    v += 8;
+    i++;
+  } while (i < last);
   v128.store(a, a0);
   v128.store(a, a1, 16);
   v128.store(a, a2, 32);
@@ -256,6 +271,7 @@ function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize
   return v;
 }
 
+@inline
 function backward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   let c0 = v128.load(c), c1 = v128.load(c, 16);
@@ -279,6 +295,7 @@ function backward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, l
   return v;
 }
 
+@inline
 function backward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), b0 = v128.load(b), b1 = v128.load(b, 16);
   let c0 = v128.load(c), c1 = v128.load(c, 16), d0 = v128.load(d), d1 = v128.load(d, 16);
