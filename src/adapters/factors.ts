@@ -115,8 +115,9 @@ export function upColumns(shape: UpShape, rank: number): number {
   return shape === 'one' ? 1 : rank;
 }
 
-/** up [out, rank] -> [out][padded]. */
+/** up [out, rank] -> [out][padded]: the same array where there is nothing to pad. */
 export function padUp(up: Float32Array, outFeatures: number, rank: number, padded: number): Float32Array {
+  if (rank === padded) return up;
   const out = new Float32Array(outFeatures * padded);
   for (let i = 0; i < outFeatures; i++) out.set(up.subarray(i * rank, (i + 1) * rank), i * padded);
   return out;

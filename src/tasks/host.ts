@@ -1,6 +1,6 @@
 /** Where a task runs: the kernels' flavour, worker threads, and the memory that weights are loaded into. */
 import { availableParallelism } from 'node:os';
-import { collectGarbage } from '../io/garbage.ts';
+import { shrinkHeap } from '../io/garbage.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { MemoryBudgetError, explain } from '../core/errors.ts';
 import type { Flavour } from '../kernels/table.ts';
@@ -26,9 +26,9 @@ export function openHost({ kernels, threads = availableParallelism() }: { kernel
   };
 }
 
-/** Bytes of the process that are resident, what loading left behind collected first. */
+/** Bytes of the process that are resident, what loading left behind given back first. */
 export async function residentBytes(): Promise<number> {
-  collectGarbage();
+  shrinkHeap();
   // V8 gives arrays back on a thread of its own.
   await new Promise((resolve) => setTimeout(resolve, 100));
   return process.memoryUsage.rss();
