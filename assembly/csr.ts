@@ -11,7 +11,7 @@
 // Adding W' dY up by these would store a feature of dX for every weight, and a CPU stores half as fast as it loads. So
 // the merged values and their index are sorted into those of W' in scratch first, for each use: a few ns a value.
 //
-//   colPtr  [column blocks][blocks of 256 rows][257] u32: where an input's values of this block of rows begin
+//   colPtr  [blocks of 256 rows][column blocks][257] u32: where an input's values of this block of rows begin
 //   index   u8 a value: which row of the block
 //   values  column block by column block, row block by row block, input by input, rows ascending
 //
@@ -41,8 +41,13 @@ export function spmmCsr(
   y: usize, init: usize, x: usize, w: usize, rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   for (let t = begin; t < end; t++) start(y + ((t * M) << FEATURE_SHIFT), init ? init + ((t * M) << FEATURE_SHIFT) : 0, M << FEATURE_SHIFT);
-  for (let b: usize = 0; b < K; b += BLOCK, rowPtr += (M + 1) << 2) {
-    addTiles(y, M, x + (b << FEATURE_SHIFT), K, w, rowPtr, index, M, begin, end);
+  for (let b: usize = 0; b < columnBlocks(K); b++) {
+    const rows = rowPtr + (b * (M + 1) << 2), block = x + (b << COLUMNS_SHIFT << FEATURE_SHIFT);
+    let t = begin;
+    for (; t + 2 <= end; t += 2) {
+      two(y + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, w, rows, index, M);
+    }
+    if (t < end) one(y + ((t * M) << FEATURE_SHIFT), block + ((t * K) << FEATURE_SHIFT), w, rows, index, M);
   }
 }
 
@@ -51,23 +56,20 @@ export function spmmTCsr(
   dx: usize, init: usize, dy: usize, w: usize, colPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
   for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
-  for (let b: usize = 0; b < K; b += BLOCK) {
-    for (let r: usize = 0; r < M; r += BLOCK, colPtr += POINTERS << 2) {
-      addTiles(dx + (b << FEATURE_SHIFT), K, dy + (r << FEATURE_SHIFT), M, w, colPtr, index, min(BLOCK, K - b), begin, end);
+  // Block of rows by block of rows, so that theirs of dY stay in the first-level cache and dX streams by, as Y does.
+  for (let r: usize = 0; r < M; r += BLOCK, colPtr += (columnBlocks(K) * POINTERS) << 2) {
+    for (let t = begin; t < end; t += 2) {
+      const rows = dy + ((t * M + r) << FEATURE_SHIFT);
+      for (let b: usize = 0, columns = colPtr; b < K; b += BLOCK, columns += POINTERS << 2) {
+        const inputs = dx + ((t * K + b) << FEATURE_SHIFT), count = min(BLOCK, K - b);
+        if (t + 1 < end) two(inputs, K << FEATURE_SHIFT, rows, M << FEATURE_SHIFT, w, columns, index, count);
+        else one(inputs, rows, w, columns, index, count);
+      }
     }
   }
 }
 
-/** Adds to `count` features of y the features of x that `rows` lists for each, times w, for tiles of Y and X features. */
-function addTiles(y: usize, Y: usize, x: usize, X: usize, w: usize, rows: usize, index: usize, count: usize, begin: usize, end: usize): void {
-  let t = begin;
-  // Two tiles a turn share each weight and what the index lists.
-  for (; t + 2 <= end; t += 2) {
-    two(y + ((t * Y) << FEATURE_SHIFT), Y << FEATURE_SHIFT, x + ((t * X) << FEATURE_SHIFT), X << FEATURE_SHIFT, w, rows, index, count);
-  }
-  if (t < end) one(y + ((t * Y) << FEATURE_SHIFT), x + ((t * X) << FEATURE_SHIFT), w, rows, index, count);
-}
-
+/** Adds to `count` features of y the products that `rows` lists for each: features of x and w. */
 function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usize): void {
   for (let i: usize = 0; i < count; i++, y += 64) {
     const last = <usize>load<u32>(rows + (i << 2), 4);
@@ -87,7 +89,7 @@ function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usi
 }
 
 /**
- * Each of the two tiles is a block of its own, with a way out between them: V8 moves a block's loads to its start, and those of
+ * The same for two tiles, which share each weight and what is listed. Each is a block of its own, with a way out between them: V8 moves a block's loads to its start, and those of
  * both would not fit the registers beside the sums.
  */
 function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows: usize, index: usize, count: usize): void {
@@ -136,10 +138,10 @@ function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows:
 export function transposeCsr(
   wT: usize, colPtr: usize, indexT: usize, w: usize, rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const rowBlocks = columnBlocks(M);
+  const width = columnBlocks(K);
   for (let block = begin; block < end; block++) {
-    const b = block / rowBlocks, first = (block - b * rowBlocks) << COLUMNS_SHIFT, height = min(BLOCK, M - first);
-    const rows = rowPtr + ((b * (M + 1) + first) << 2), next = colPtr + ((block * POINTERS) << 2);
+    const first = (block / width) << COLUMNS_SHIFT, height = min(BLOCK, M - first);
+    const rows = rowPtr + ((block % width * (M + 1) + first) << 2), next = colPtr + ((block * POINTERS) << 2);
     let at = load<u32>(rows);
     const stop = <usize>load<u32>(rows + (height << 2));
     memory.fill(next, 0, POINTERS << 2);

@@ -45,12 +45,12 @@ eachFlavour((flavour) => {
       const { rows, cols } = weight;
       const got = call.run(flavour);
       const [wT, colPtr, indexT] = ['wT', 'colPtr', 'indexT'].map((name) => got.get(name)!) as [Float32Array, Uint32Array, Uint8Array];
-      const rowBlocks = blockCount(rows, 1);
+      const [rowBlocks, width] = [blockCount(rows, 1), blockCount(1, cols)];
       const again = new Float32Array(rows * cols);
       let ascending = true;
       for (let j = 0; j < cols; j++) {
         for (let r = 0; r < rowBlocks; r++) {
-          const at = (Math.floor(j / 256) * rowBlocks + r) * 257 + (j % 256);
+          const at = (r * width + Math.floor(j / 256)) * 257 + (j % 256);
           for (let n = colPtr[at]!; n < colPtr[at + 1]!; n++) {
             ascending &&= n === colPtr[at]! || indexT[n]! > indexT[n - 1]!;
             again[(r * 256 + indexT[n]!) * cols + j] = wT[n]!;

@@ -41,10 +41,10 @@ export function spmmCsr(
 function transposedEntries(colPtr: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
   const rows = new Uint32Array(index.length);
   const cols = new Uint32Array(index.length);
-  const rowBlocks = Math.ceil(M / BLOCK);
+  const width = Math.ceil(K / BLOCK);
   for (let j = 0; j < K; j++) {
-    for (let r = 0; r < rowBlocks; r++) {
-      const at = (Math.floor(j / BLOCK) * rowBlocks + r) * (BLOCK + 1) + (j % BLOCK);
+    for (let r = 0; r < Math.ceil(M / BLOCK); r++) {
+      const at = (r * width + Math.floor(j / BLOCK)) * (BLOCK + 1) + (j % BLOCK);
       for (let n = colPtr[at]!; n < colPtr[at + 1]!; n++) {
         rows[n] = r * BLOCK + index[n]!;
         cols[n] = j;
@@ -83,22 +83,18 @@ export function transposeCsr(
   end: number,
 ): void {
   const { rows, cols } = entries(rowPtr, index, M, K);
-  const rowBlocks = Math.ceil(M / BLOCK);
-  const unitOf = (n: number): number => Math.floor(cols[n]! / BLOCK) * rowBlocks + Math.floor(rows[n]! / BLOCK);
-  const order = Uint32Array.from(rows, (_, n) => n).sort((a, b) => unitOf(a) - unitOf(b) || cols[a]! - cols[b]! || rows[a]! - rows[b]!);
-  // Each pointer is how many values come before its input, whichever units are asked for.
-  let n = 0;
-  for (let unit = 0; unit < Math.ceil(K / BLOCK) * rowBlocks; unit++) {
-    for (let c = 0; c <= BLOCK; c++) {
-      const j = Math.floor(unit / rowBlocks) * BLOCK + c;
-      while (n < order.length && unitOf(order[n]!) === unit && cols[order[n]!]! < j) n++;
-      if (unit >= begin && unit < end) colPtr[unit * (BLOCK + 1) + c] = n;
+  const width = Math.ceil(K / BLOCK);
+  for (let unit = begin; unit < end; unit++) {
+    const [r, b] = [Math.floor(unit / width), unit % width];
+    // The values of a block of rows and inputs are in the same range in both orders.
+    let at = rowPtr[b * (M + 1) + r * BLOCK]!;
+    const own = Array.from({ length: rowPtr[b * (M + 1) + Math.min((r + 1) * BLOCK, M)]! - at }, (_, i) => at + i);
+    own.sort((m, n) => cols[m]! - cols[n]! || rows[m]! - rows[n]!);
+    for (let c = 0; c <= BLOCK; c++) colPtr[unit * (BLOCK + 1) + c] = at + own.filter((n) => cols[n]! - b * BLOCK < c).length;
+    for (const n of own) {
+      wT[at] = w[n]!;
+      indexT[at++] = rows[n]! % BLOCK;
     }
-  }
-  for (const [at, n] of order.entries()) {
-    if (unitOf(n) < begin || unitOf(n) >= end) continue;
-    wT[at] = w[n]!;
-    indexT[at] = rows[n]! % BLOCK;
   }
 }
 
