@@ -1,4 +1,4 @@
-// Sparse weights in column-blocked CSR: unstructured masks that keep few.
+// Sparse weights in column-blocked CSR: masks that keep few (src/sparse/choose.ts).
 //
 //   spmm   Y = W X     spmmT  dX = W' dY     sddmm  H = (dY X') on W's pattern       W is M x K (out x in)
 //
