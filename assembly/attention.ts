@@ -1,19 +1,21 @@
 // Causal grouped-query attention over packed documents, forward and backward, without a score matrix
 // (Dao, arXiv 2307.08691): 16 queries are lanes, keys come a tile at a time, softmax is kept running.
 //
-//   S = scaling Q'K, masked to keys first[t] .. last[t];   P = softmax(S);   O = P V
+//   S = scaling Q'K, masked to keys first[t] .. last[t];   P = softmax(S) = 2^(S log2 e - maximum) / sum;   O = P V
 //   dV = P'dO;  dP = dO V';  delta = sum(dO O);  dS = P (dP - delta) scaling;  dQ = dS K;  dK = dS'Q
 //
 //   q, o, dq, dO  [tiles][heads * D][16]        k, v, dk, dv  [key tiles][kvHeads * D][16]; D is even
 //   first, last   u32 a query: the slots of the first and the last key it may see, so that documents do not mix
-//   stats         [tiles][heads][2][16]: the running maximum and 1 / sum of exponentials, saved for the backward pass
+//   stats         [tiles][heads][2][16]: the running maximum of S log2 e and 1 / sum of powers of two, saved for the backward pass
 //   delta         [tiles][heads][16]
-//   scratch       [3][16][16] f32 of each worker's own, and the table of exp's constants
+//   scratch       [3][16][16] f32 of each worker's own, and the table of exp2's constants
 import { FEATURE_SHIFT, TILE, madd, splatAt } from './lanes';
-import { expBy, expTable } from './math';
+import { exp2By, exp2Table } from './math';
 
 /** Where the table stands in the scratch. */
 const TABLE: usize = 3072;
+/** Scores are in powers of two, which are cheaper than those of e. */
+const LOG2E: f32 = 1.44269504088896341;
 /** A score lower than any, yet finite: a difference of two of them is a number. */
 const LOWEST: f32 = -1e30;
 /** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */
@@ -125,7 +127,7 @@ export function attention(
   heads: usize, kvHeads: usize, D: usize, scaling: f32, scratch: usize, begin: usize, end: usize,
 ): void {
   const table = scratch + TABLE;
-  expTable(table);
+  exp2Table(table);
   const group = heads / kvHeads, zero = f32x4.splat(0);
   for (let unit = begin; unit < end; unit++) {
     const t = unit / heads, kvHead = unit % heads / group;
@@ -138,7 +140,7 @@ export function attention(
     }
     for (let kt = <usize>lowest16(low) / TILE, stop = <usize>highest16(high) / TILE; kt <= stop; kt++) {
       const at = (kt * kvHeads + kvHead) * D << FEATURE_SHIFT;
-      products(scratch, queries, k + at, D, scaling);
+      products(scratch, queries, k + at, D, scaling * LOG2E);
       hide(scratch, low, high, kt);
       for (let lane: usize = 0; lane < 64; lane += 16) {
         const old = v128.load(st + lane);
@@ -146,12 +148,12 @@ export function attention(
         for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) m = f32x4.pmax(m, v128.load(p));
         let sum = v128.load(st + lane, 64);
         if (v128.any_true(f32x4.ne(old, m))) {
-          const shrink = expBy(table, f32x4.sub(old, m));
+          const shrink = exp2By(table, f32x4.sub(old, m));
           sum = f32x4.mul(sum, shrink);
           for (let p = out + lane, last = p + (D << FEATURE_SHIFT); p < last; p += 64) v128.store(p, f32x4.mul(v128.load(p), shrink));
         }
         for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) {
-          const e = expBy(table, f32x4.sub(v128.load(p), m));
+          const e = exp2By(table, f32x4.sub(v128.load(p), m));
           v128.store(p, e);
           sum = f32x4.add(sum, e);
         }
@@ -193,7 +195,7 @@ export function attentionBackward(
   first: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, tiles: usize, scratch: usize, begin: usize, end: usize,
 ): void {
   const table = scratch + TABLE;
-  expTable(table);
+  exp2Table(table);
   const group = heads / kvHeads, dS = scratch + 1024, turned = scratch + 2048, vs = f32x4.splat(scaling), bytes = D << FEATURE_SHIFT;
   for (let head = begin; head < end; head++) {
     for (let t: usize = 0; t < tiles; t++) {
@@ -212,14 +214,14 @@ export function attentionBackward(
       for (let t = kt; t < tiles; t++) {
         if (<usize>load<u32>(first + (t << FEATURE_SHIFT)) >= (kt + 1) * TILE) break;
         const query = t * heads + head, queries = query * bytes;
-        products(scratch, k + keys, q + queries, D, scaling);
+        products(scratch, k + keys, q + queries, D, scaling * LOG2E);
         hideKeys(scratch, first + (t << FEATURE_SHIFT), last + (t << FEATURE_SHIFT), kt);
         products(dS, v + keys, dO + queries, D, 1);
         for (let j: usize = 0; j < TILE; j++) {
           const m = splatAt(stats + (query << 7) + (j << 2)), inverse = splatAt(stats + (query << 7) + (j << 2) + 64);
           const mean = splatAt(delta + (query << FEATURE_SHIFT) + (j << 2));
           for (let p = scratch + (j << FEATURE_SHIFT), stop = p + 64; p < stop; p += 16) {
-            const e = f32x4.mul(expBy(table, f32x4.sub(v128.load(p), m)), inverse);
+            const e = f32x4.mul(exp2By(table, f32x4.sub(v128.load(p), m)), inverse);
             v128.store(p, e);
             v128.store(p, f32x4.mul(f32x4.mul(e, vs), f32x4.sub(v128.load(p, 1024), mean)), 1024);
           }

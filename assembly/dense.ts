@@ -17,6 +17,11 @@ const PANELS: usize = 128;
  * most, stay in the second-level cache.
  */
 const TURN: usize = 30;
+/**
+ * Where K is a multiple of this, panels are multiples of 4 KiB apart, and what the backward product reads of each has one and the same
+ * place in the caches: it is copied first, which costs 1 to 5 % and gains 17 % (plain, K = 2048) or 3 % (relaxed).
+ */
+const ALIASING: usize = 256;
 
 /** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
 export function gemm(
@@ -173,37 +178,51 @@ function forwardTile(y: usize, x: usize, w: usize, n: usize): void {
   v128.store(y, d3, 240);
 }
 
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]. */
+/** Copies some panels' `bytes` to a place where they stand a turn's bytes apart. */
+function copyPanels(to: usize, w: usize, stride: usize, bytes: usize, panels: usize): void {
+  for (let p: usize = 0; p < panels; p++, to += TURN << 6, w += stride) {
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(to + i, v128.load(w + i));
+  }
+}
+
+/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]; scratch: 240 KiB. */
 export function gemmT(
-  dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, begin: usize, end: usize,
+  dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, scratch: usize, begin: usize, end: usize,
 ): void {
   const panels = (M + 3) >> 2;
   for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
   for (let p: usize = 0; p < panels; p += PANELS) {
     const rows = min(M - (p << 2), PANELS << 2);
     for (let from: usize = 0; from < K; from += TURN << 2) {
-      fetch(w + ((p * K + from) << 4), K << 4, min(K - from, TURN << 2) << 4, (rows + 3) >> 2);
+      const inputs = min(K - from, TURN << 2);
+      let ws = w + ((p * K + from) << 4), stride = K << 4;
+      if (K % ALIASING == 0) {
+        copyPanels(scratch, ws, stride, inputs << 4, (rows + 3) >> 2);
+        ws = scratch, stride = TURN << 6;
+      } else {
+        fetch(ws, stride, inputs << 4, (rows + 3) >> 2);
+      }
       for (let t = begin; t < end; t++) {
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
-        for (let k = from, to = min(K, from + (TURN << 2)); k < to; k += 4) {
-          const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = w + ((p * K + k) << 4);
+        for (let k = from, to = from + inputs; k < to; k += 4) {
+          const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = ws + ((k - from) << 4);
           // Eight are two fours, not six and two.
           if (SIX_ROWS && k + 6 <= to && k + 8 != to) {
-            backwardSix(o, d, wk, K << 4, rows);
-            backwardSix(o + 32, d + 32, wk, K << 4, rows);
+            backwardSix(o, d, wk, stride, rows);
+            backwardSix(o + 32, d + 32, wk, stride, rows);
             k += 2;
             continue;
           }
           if (k + 4 <= K) {
             if (WIDE_LANES && rows % 4 == 0) {
-              backwardTile(o, d, wk, K << 4, rows);
+              backwardTile(o, d, wk, stride, rows);
               continue;
             }
-            backwardPanels(o, d, wk, K << 4, rows);
-            backwardPanels(o + 32, d + 32, wk, K << 4, rows);
+            backwardPanels(o, d, wk, stride, rows);
+            backwardPanels(o + 32, d + 32, wk, stride, rows);
           } else {
-            backwardInputs(o, d, wk, K << 4, rows, K - k);
-            backwardInputs(o + 32, d + 32, wk, K << 4, rows, K - k);
+            backwardInputs(o, d, wk, stride, rows, K - k);
+            backwardInputs(o + 32, d + 32, wk, stride, rows, K - k);
           }
         }
       }

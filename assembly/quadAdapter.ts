@@ -114,8 +114,9 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
     const b = x + <usize>ctz(pattern) * stride;
     pattern &= pattern - 1;
     if (!pattern) {
-      const a0 = v128.load(a), a1 = at(n, a, 1), a2 = at(n, a, 2), a3 = at(n, a, 3);
-      const b0 = v128.load(b), b1 = at(n, b, 1), b2 = at(n, b, 2), b3 = at(n, b, 3);
+      // Scaled once a bucket instead of once a sum.
+      const a0 = f32x4.mul(vs, v128.load(a)), a1 = f32x4.mul(vs, at(n, a, 1)), a2 = f32x4.mul(vs, at(n, a, 2)), a3 = f32x4.mul(vs, at(n, a, 3));
+      const b0 = f32x4.mul(vs, v128.load(b)), b1 = f32x4.mul(vs, at(n, b, 1)), b2 = f32x4.mul(vs, at(n, b, 2)), b3 = f32x4.mul(vs, at(n, b, 3));
       for (; i + 2 <= last; i += 2, v += 16) {
         const q = p + <usize>load<u8>(i) * stride;
         p = q + <usize>load<u8>(i, 1) * stride;
@@ -133,12 +134,12 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
           d = v128.load(q, 48), e = v128.load(p, 48);
           qa = madd(d, a3, qa), qb = madd(d, b3, qb), pa = madd(e, a3, pa), pb = madd(e, b3, pb);
         }
-        addTo(v, from, vs, sums4(qa, qb, pa, pb));
+        v128.store(v, f32x4.add(v128.load(v + from), sums4(qa, qb, pa, pb)));
       }
       if (i < last) {
         p += <usize>load<u8>(i) * stride;
-        store<f32>(v, load<f32>(v + from) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
-        store<f32>(v, load<f32>(v + from, 4) + scaling * sum(dotWith(n, p, b0, b1, b2, b3)), 4);
+        store<f32>(v, load<f32>(v + from) + sum(dotWith(n, p, a0, a1, a2, a3)));
+        store<f32>(v, load<f32>(v + from, 4) + sum(dotWith(n, p, b0, b1, b2, b3)), 4);
         v += 8;
       }
       i = last;

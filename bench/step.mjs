@@ -17,7 +17,7 @@ import { fileHome, homeOf, stagedHome } from '../dist/io/homes.js';
 import { parseOption } from '../dist/core/options.js';
 import { kernelModule } from '../dist/io/kernelModule.js';
 import { Arena } from '../dist/runtime/arena.js';
-import { arenaBudget, residentBytes } from '../dist/tasks/host.js';
+import { arenaBudget, peakBytes, plannedBytes } from '../dist/tasks/host.js';
 import { pooledSessions } from '../dist/threads/pool.js';
 import { initialFactors } from '../dist/train/initial.js';
 import { Trainer } from '../dist/train/trainer.js';
@@ -46,7 +46,6 @@ const { values: options } = parseArgs({
 const [tokens, rank, threads] = [Number(options.tokens), Number(options.rank), Number(options.threads)];
 const shapeFile = options.shape.endsWith('.json') ? options.shape : fileURLToPath(new URL(`shapes/${options.shape}.json`, import.meta.url));
 const megabytes = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
-const peak = () => process.resourceUsage().maxRSS * 1024;
 
 /** @param {number[]} times */
 function summary(times) {
@@ -124,7 +123,7 @@ const trainer = new Trainer(model, {
   }),
 });
 await trainer.ready();
-const planned = (await residentBytes()) + trainer.untouched;
+const planned = await plannedBytes(trainer, threads);
 const torch = await torchSteps();
 const ids = Int32Array.from({ length: tokens + 1 }, (_, i) => (i * 7919) % model.config.vocabSize);
 /** @type {number[]} */
@@ -151,7 +150,7 @@ const result = {
   ours: summary(ours),
   tokensPerSecond: tokens / summary(ours).median,
   plannedBytes: planned,
-  peakBytes: peak(),
+  peakBytes: peakBytes(),
   recomputedBlocks: trainer.recomputed,
   ...(torch && {
     torch: { version: torch.version, ...summary(theirs), tokensPerSecond: tokens / summary(theirs).median, peakBytes: await torch.peak() },

@@ -97,14 +97,14 @@ export function live(b: ProgramBuilder, factors: Factors): Factors {
   return { ...factors, up: gated('gated up', up, outFeatures), downT: gated('gated down', downT, inFeatures) };
 }
 
-/** The factors, or their gradients, as people exchange them; `read` gives a parameter's numbers, in the arena's layout. */
+/** The factors, or their gradients, as people exchange them: copies. `read` gives a parameter's numbers, in the arena's layout. */
 export function moduleOf(factors: Factors, read: (parameter: Parameter) => Float32Array): AdapterModule {
   const { inFeatures, outFeatures, upShape, rank, padded } = factors;
   return {
     rank,
     inFeatures,
     outFeatures,
-    up: upShape === 'one' ? read(factors.up) : unpadUp(read(factors.up), outFeatures, rank, padded),
+    up: upShape === 'one' ? read(factors.up).slice() : unpadUp(read(factors.up), outFeatures, rank, padded),
     down: unpadDown(read(factors.downT), inFeatures, rank, padded),
     grid: factors.grid,
   };
@@ -115,8 +115,9 @@ export function upColumns(shape: UpShape, rank: number): number {
   return shape === 'one' ? 1 : rank;
 }
 
-/** up [out, rank] -> [out][padded]. */
+/** up [out, rank] -> [out][padded]: the same array where there is nothing to pad. */
 export function padUp(up: Float32Array, outFeatures: number, rank: number, padded: number): Float32Array {
+  if (rank === padded) return up;
   const out = new Float32Array(outFeatures * padded);
   for (let i = 0; i < outFeatures; i++) out.set(up.subarray(i * rank, (i + 1) * rank), i * padded);
   return out;

@@ -4,12 +4,20 @@ import { runInNewContext } from 'node:vm';
 
 /** Collects what nothing refers to any more. A few milliseconds where the heap is small, whatever the arrays outside it. */
 export function collectGarbage(): void {
+  collector()();
+}
+
+/** The same, and the heap gives back the room that it has grown by (where V8 knows how: Node 22 on). Three times as long. */
+export function shrinkHeap(): void {
+  const collect = collector();
+  collect();
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+}
+
+function collector(): (options?: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void {
   const { Bun } = globalThis as { Bun?: { gc(force: boolean): void } };
-  if (Bun) {
-    Bun.gc(true);
-    return;
-  }
+  if (Bun) return () => Bun.gc(true);
   // The flag makes `gc` a global of new contexts; it changes nothing in those that are there.
   setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  return runInNewContext('gc') as ReturnType<typeof collector>;
 }

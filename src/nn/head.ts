@@ -11,8 +11,12 @@ import { at } from '../program/value.ts';
 import type { BatchInputs } from './batch.ts';
 import type { Table } from './embedding.ts';
 
-/** Tiles of labelled tokens whose logits exist at once. */
-const CHUNK_TILES = 4;
+/**
+ * What the logits that exist at once may take, and the fewest tiles of them. The weights of the head come from memory once for each
+ * chunk: 128 tokens at a time are 6 % faster than 64 at 49152 x 576, 256 another 2 %.
+ */
+const CHUNK_BYTES = 2 ** 25;
+const FEWEST_TILES = 4;
 /** Rows of a head stored in 16 bits that are unpacked at once. */
 const BAND_ROWS = 2048;
 
@@ -68,9 +72,12 @@ export class Head {
     x: Value,
     each: (skip: number, units: ReturnType<typeof perLabelTile>, labelled: Value, logits: Value) => void,
   ): void {
-    for (let skip = 0; skip < b.tiles; skip += CHUNK_TILES) {
-      const most = Math.min(CHUNK_TILES, b.tiles - skip);
-      const logits = b.activation('logits', this.#table.vocabulary, most);
+    const { vocabulary: V } = this.#table;
+    const chunks = Math.ceil(b.tiles / Math.max(FEWEST_TILES, Math.floor(CHUNK_BYTES / (V * 64))));
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const skip = Math.floor((b.tiles * chunk) / chunks);
+      const most = Math.floor((b.tiles * (chunk + 1)) / chunks) - skip;
+      const logits = b.activation('logits', V, most);
       each(skip, perLabelTile(skip, most), this.#chunk(b, x, skip, most, logits), logits);
     }
   }

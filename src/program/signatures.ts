@@ -47,7 +47,7 @@ export const SIGNATURES = {
   upGradBlock: { ...upGrad, ...block },
   downGradBlock: { ...downGrad, ...block },
   gemm: { y: 'out', init: 'init', x: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
-  gemmT: { dx: 'out', init: 'init', dy: 'in', w: 'in', features: 'n', M: 'n', K: 'n' },
+  gemmT: { dx: 'out', init: 'init', dy: 'in', w: 'in', features: 'n', M: 'n', K: 'n', scratch: 'scratch' },
   mergeDense: { ...merge, M: 'n', K: 'n' },
   snapDense: { ...snap, M: 'n', K: 'n' },
   sddmmDense: { dw: 'out', init: 'init', dy: 'in', x: 'in', features: 'n', M: 'n', K: 'n', tiles: 'tiles' },

@@ -12,7 +12,7 @@ import { describe } from '../runtime/session.ts';
 import { BatchStream, batchesOf } from '../train/batches.ts';
 import { formatsOf } from './formats.ts';
 import type { Host } from './host.ts';
-import { arenaBudget, openHost, peakBytes, residentBytes } from './host.ts';
+import { arenaBudget, openHost, peakBytes, plannedBytes } from './host.ts';
 import type { RunState } from './checkpoint.ts';
 import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
@@ -145,7 +145,7 @@ class Run {
       steps: this.#schedule.steps,
       firstStep: this.#firstStep,
       tokensPerBatch: compiled.tiles * 16,
-      plannedBytes: Math.max(peakBytes(), (await residentBytes()) + this.#trainer.untouched),
+      plannedBytes: await plannedBytes(this.#trainer, this.#host.threads),
       plan: describe(layout),
       recomputedBlocks: this.#trainer.recomputed,
     });

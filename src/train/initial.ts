@@ -6,7 +6,6 @@ import { ruleOf } from '../adapters/methods.ts';
 import { Random } from '../core/random.ts';
 import { explain } from '../core/errors.ts';
 import type { LlamaModel } from '../models/model.ts';
-import type { Projection } from '../models/names.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
 
 /**
@@ -21,19 +20,26 @@ export function initialFactors(
   method: AdapterMethod = 'lors',
 ): Map<string, AdapterModule> {
   const { upShape, check } = ruleOf(method);
+  const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
+  const names = layers.flatMap((layer) => PROJECTIONS.filter((p) => targets.includes(p)).map((p) => projectionName(layer, p)));
+  const shapes = names.map((name) => {
+    const { rows, cols } = model.linears.get(name)!;
+    if (rank > Math.min(rows, cols))
+      throw new RangeError(explain('--rank', `at most ${Math.min(rows, cols)} for ${name} (${rows} x ${cols})`, `${rank}`));
+    check?.(name, rows, cols, rank);
+    return { name, rows, cols, downLength: rank * cols, upLength: rows * upColumns(upShape, rank) };
+  });
+  // One array for all: hundreds of small ones leave holes in the host's heap when they go, which stay resident.
+  const all = new Float32Array(shapes.reduce((sum, { downLength, upLength }) => sum + downLength + upLength, 0));
+  let end = 0;
+  const take = (length: number): Float32Array => all.subarray(end, (end += length));
   const random = new Random(seed);
-  const factors = new Map<string, AdapterModule>();
-  for (let layer = 0; layer < model.config.layers; layer++) {
-    for (const projection of PROJECTIONS.filter((p: Projection) => targets.includes(p))) {
-      const name = projectionName(layer, projection);
-      const { rows, cols } = model.linears.get(name)!;
-      if (rank > Math.min(rows, cols))
-        throw new RangeError(explain('--rank', `at most ${Math.min(rows, cols)} for ${name} (${rows} x ${cols})`, `${rank}`));
-      check?.(name, rows, cols, rank);
+  return new Map(
+    shapes.map(({ name, rows, cols, downLength, upLength }) => {
       const bound = 1 / Math.sqrt(cols);
-      const down = Float32Array.from({ length: rank * cols }, () => (2 * random.uniform() - 1) * bound);
-      factors.set(name, { rank, inFeatures: cols, outFeatures: rows, down, up: new Float32Array(rows * upColumns(upShape, rank)) });
-    }
-  }
-  return factors;
+      const down = take(downLength);
+      for (let i = 0; i < down.length; i++) down[i] = (2 * random.uniform() - 1) * bound;
+      return [name, { rank, inFeatures: cols, outFeatures: rows, down, up: take(upLength) }];
+    }),
+  );
 }

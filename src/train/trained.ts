@@ -5,5 +5,5 @@ import type { Trainer } from './trainer.ts';
 
 /** The factors of every adapted module as they are now. */
 export function trainedModules(trainer: Trainer): Adapter['modules'] {
-  return new Map([...trainer.compiled.factors].map(([name, factors]) => [name, moduleOf(factors, (p) => trainer.parameter(p))]));
+  return new Map([...trainer.compiled.factors].map(([name, factors]) => [name, moduleOf(factors, (p) => trainer.liveParameter(p))]));
 }

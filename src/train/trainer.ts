@@ -187,8 +187,13 @@ export class Trainer {
   }
 
   /** A copy of a parameter as it is now, in the arena's layout. */
-  parameter({ value, length }: Parameter): Float32Array {
-    return this.#session.floats(value).slice(0, length);
+  parameter(parameter: Parameter): Float32Array {
+    return this.liveParameter(parameter).slice();
+  }
+
+  /** The same as a live view, for who is done with it before the next step. */
+  liveParameter({ value, length }: Parameter): Float32Array {
+    return this.#session.floats(value).subarray(0, length);
   }
 
   /** A copy of the gradient of a parameter after the last step, before clipping. */

@@ -92,7 +92,7 @@ export function attentionTolerances(shape: AttentionShape, n: number, { q, k, v,
   const dS = scaling * (probability * difference + 2 * dDelta);
   return {
     o: (probability + C * EPS) * largest(v),
-    stats: score + probability,
+    stats: Math.LOG2E * score + probability,
     delta: dDelta,
     dq: dS * largest(k) + tolerance(n, scaling * difference, largest(k)) / n,
     dk: n * dS * largest(q) + tolerance(n, scaling * difference, largest(q)),

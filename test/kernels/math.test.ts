@@ -9,10 +9,10 @@ function ulps(got: number, want: number): number {
 }
 
 /**
- * exp(x) as kernels compute it, bit for bit: the backward pass of attention given statistics of our own, maximum 0 and
- * 1 / sum = 1, for one query whose one number that is not 0 is 1, as its dO is. Then dv of key j is 1 * exp(key j - 0).
+ * 2^x as kernels compute it, bit for bit: the backward pass of attention given statistics of our own, maximum 0 and
+ * 1 / sum = 1, for one query whose one number that is not 0 is 1, as its dO is. Then dv of key j is 1 * 2^(key j - 0).
  */
-function exponentials(x: Float32Array, flavour: Flavour): Float32Array {
+function powersOfTwo(x: Float32Array, flavour: Flavour): Float32Array {
   const heads = Math.ceil(x.length / 16);
   // Heads have an even number of features: the second one of each is 0.
   const D = 2;
@@ -35,11 +35,34 @@ function exponentials(x: Float32Array, flavour: Flavour): Float32Array {
     heads,
     kvHeads: heads,
     D,
-    scaling: 1,
+    // The kernel's log2 e in f32 times this is 1.
+    scaling: Math.fround(Math.LN2),
     tiles: 1,
   });
   const dv = call.run(flavour).get('dv') as Float32Array;
   return x.map((_, i) => dv[Math.floor(i / 16) * D * 16 + (i % 16)]!);
+}
+
+/** e / (1 + e), e = exp(x), x <= 0, as kernels compute it: one token's attention to two keys of scores 0 and x and values 0 and 1. */
+function sigmoids(x: Float32Array, flavour: Flavour): Float32Array {
+  const [heads, D] = [x.length, 2];
+  const feature = (first: number, second: (head: number) => number): Float32Array =>
+    Float32Array.from({ length: heads * D * 16 }, (_, i) =>
+      Math.floor(i / 16) % D || i % 16 > 1 ? 0 : i % 16 ? second(Math.floor(i / (16 * D))) : first,
+    );
+  const call = new KernelCall('attentionToken', heads, {
+    o: heads * D,
+    q: Float32Array.from({ length: heads * D }, (_, i) => (i % D ? 0 : 1)),
+    k: feature(0, (head) => x[head]!),
+    v: feature(0, () => 1),
+    last: Uint32Array.of(1),
+    heads,
+    kvHeads: heads,
+    D,
+    scaling: 1,
+  });
+  const o = call.run(flavour).get('o') as Float32Array;
+  return x.map((_, i) => o[i * D]!);
 }
 
 /** log(n + e) as kernels compute it: the loss of n logits 0 and one of x, label 0, where e = exp(x), x <= 0. */
@@ -56,38 +79,66 @@ const evenly = (count: number, low: number, high: number): Float32Array =>
 
 eachFlavour((flavour) => {
   test.each([
-    [-87.25, 88],
+    [-126, 127],
     [-1, 1],
     [-1e-3, 1e-3],
-    [0.34, 0.36],
-    [-17.4, -17.3],
-  ])('exp is at most 2 ULP off from %f to %f', (low, high) => {
+    [0.49, 0.51],
+    [-25.1, -25],
+  ])('exp2 is at most 2 ULP off from %f to %f', (low, high) => {
     const x = evenly(40_000, low, high);
-    const got = exponentials(x, flavour);
-    const worst = x.reduce((m, v, i) => Math.max(m, ulps(got[i]!, Math.exp(v))), 0);
+    const got = powersOfTwo(x, flavour);
+    const worst = x.reduce((m, v, i) => Math.max(m, ulps(got[i]!, 2 ** v)), 0);
     expect(worst).toBeLessThanOrEqual(2);
   });
 
-  test('exp(0) is 1: the first key of a document has probability 1', () => {
-    expect(exponentials(Float32Array.of(0, -0), flavour)).toEqual(Float32Array.of(1, 1));
+  test('exp2(0) is 1: the first key of a document has probability 1', () => {
+    expect(powersOfTwo(Float32Array.of(0, -0), flavour)).toEqual(Float32Array.of(1, 1));
   });
 
-  test('exp is 0 where f32 would turn subnormal, and stays finite above 88', () => {
-    expect(exponentials(Float32Array.of(-87.5, -1000, -1e30), flavour)).toEqual(new Float32Array(3));
-    const top = exponentials(Float32Array.of(88, 89, 1e30), flavour);
-    expect(top[1]).toBe(top[0]);
-    expect(top[2]).toBe(top[0]);
+  test('exp2 is 0 where f32 would turn subnormal', () => {
+    expect(powersOfTwo(Float32Array.of(-126.1, -1000, -1e30), flavour)).toEqual(new Float32Array(3));
   });
 
-  test('exp of NaN is NaN: what is not a number is not hidden', () => {
-    expect(exponentials(Float32Array.of(NaN), flavour)[0]).toBeNaN();
+  test('exp2 of NaN is NaN: what is not a number is not hidden', () => {
+    expect(powersOfTwo(Float32Array.of(NaN), flavour)[0]).toBeNaN();
   });
 
-  test.each([1, 2, 3, 7, 64, 1000])('log is at most 2 ULP off from %i to one more', (n) => {
+  // Addition, reciprocal and product round once each; an error of e is one of e / (1 + e) times 1 / (1 + e). Above 0: swiglu's test.
+  test.each([
+    [-87.25, 0],
+    [-1, 0],
+    [-17.4, -17.3],
+  ])('exp is at most 2 ULP off from %f to %f', (low, high) => {
+    const x = evenly(4_000, low, high);
+    const got = sigmoids(x, flavour);
+    const worst = x.reduce((m, v, i) => Math.max(m, ulps(got[i]!, Math.exp(v) / (1 + Math.exp(v)))), 0);
+    expect(worst).toBeLessThanOrEqual(2 + 3);
+  });
+
+  test('exp is 0 where f32 would turn subnormal', () => {
+    expect(sigmoids(Float32Array.of(-87.5, -1000, -1e30), flavour)).toEqual(new Float32Array(3));
+  });
+
+  test('log is at most 2 ULP off, of 1 to 2048', () => {
+    const counts = Float32Array.from({ length: 2048 }, (_, t) => t + 1);
+    const logits = new Float32Array(2048 * 2048).fill(-1000);
+    counts.forEach((n, t) => {
+      for (let v = 0; v < n; v++) logits[(Math.floor(t / 16) * 2048 + v) * 16 + (t % 16)] = 0;
+    });
+    const call = new KernelCall('crossEntropy', 128, { loss: 2048, logits, labels: new Int32Array(2048), V: 2048 });
+    const got = call.run(flavour).get('loss') as Float32Array;
+    expect(counts.reduce((m, n, t) => (n === 1 ? m : Math.max(m, ulps(got[t]!, Math.log(n)))), 0)).toBeLessThanOrEqual(2);
+  });
+
+  test.each([1, 2, 3, 7, 64, 1000])('log is at most 2 ULP off from %i to one more, but for what the sum rounds', (n) => {
     const x = evenly(n > 100 ? 1000 : 20_000, -17, 0);
-    const e = exponentials(x, flavour);
     const got = logarithms(n, x, flavour);
-    const worst = x.reduce((m, _, i) => Math.max(m, ulps(got[i]!, Math.log(Math.fround(n + e[i]!)))), 0);
+    const worst = x.reduce((m, v, i) => {
+      const [e, want] = [Math.exp(v), Math.log(n + Math.exp(v))];
+      // exp is 2 ULP off, and the sum is rounded once for each of the n + 1 terms that is not an integer: the last.
+      const sum = (2 * 2 ** -23 * e + 2 ** (Math.floor(Math.log2(n + 1)) - 24)) / (n + e);
+      return Math.max(m, (Math.abs(got[i]! - want) - sum) / Math.abs(want) / 2 ** -23);
+    }, 0);
     expect(worst).toBeLessThanOrEqual(2);
   });
 

@@ -9,9 +9,16 @@ import { WeightCalls } from './weightCalls.ts';
 /**
  * [rows, cols, tiles]. Not multiples of a panel, a group of four, a tile, a CSR block of 256 inputs or a quad block of
  * 256 rows; 513 and 520 rows have a third block, 260 and 300 inputs have one too. Strips of blocks list in segments of 256,
- * or of 512 inputs, of which 530 have a second one.
+ * or of 512 inputs, of which 530 have a second one. Dense panels of 256 inputs are copied.
  */
-const SHAPES = { small: [53, 76, 5], odd: [61, 77, 4], block: [513, 260, 3], blocks: [520, 300, 3], wide: [21, 530, 3] } as const;
+const SHAPES = {
+  small: [53, 76, 5],
+  odd: [61, 77, 4],
+  block: [513, 260, 3],
+  blocks: [520, 300, 3],
+  wide: [21, 530, 3],
+  aliasing: [521, 256, 3],
+} as const;
 
 export interface WeightCase {
   readonly name: string;
@@ -21,7 +28,7 @@ export interface WeightCase {
   readonly random: Random;
 }
 
-const EVERY_SHAPE = [...Object.values(SHAPES), [2, 5, 3], [16, 16, 3]] as const;
+const EVERY_SHAPE = [...[SHAPES.small, SHAPES.odd, SHAPES.block, SHAPES.blocks, SHAPES.wide], [2, 5, 3], [16, 16, 3]] as const;
 
 /** Every case; `values` makes the kept values. Small integers may be 0 and are kept all the same. */
 export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
@@ -55,6 +62,7 @@ export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
       make(block, blockMask(new Random(seed), rows, cols, block, 0.6), rows, cols, tiles, 'block', seed++);
     }
   }
-  for (const [rows, cols, tiles] of EVERY_SHAPE) make('', new Uint8Array(rows * cols).fill(1), rows, cols, tiles, 'dense', seed++);
+  for (const [rows, cols, tiles] of [...EVERY_SHAPE, SHAPES.aliasing])
+    make('', new Uint8Array(rows * cols).fill(1), rows, cols, tiles, 'dense', seed++);
   return cases;
 }

@@ -34,7 +34,9 @@ function step(training: Training, flavour: Flavour, workers: readonly number[]):
   new Uint8Array(memory.buffer).fill(0x7f, layout.bytes - layout.activations);
   for (const [value, offset] of layout.offsets) {
     if (value.kind === 'activation') continue;
-    new Uint32Array(memory.buffer, offset, value.bytes >> 2).set(session.words(value));
+    // An index may end inside a word.
+    const words = session.words(value);
+    new Uint8Array(memory.buffer, offset, value.bytes).set(new Uint8Array(words.buffer, words.byteOffset, value.bytes));
   }
   for (const one of encode(program, layout).steps) {
     for (const me of workers) {

@@ -21,7 +21,7 @@ function eachQuery(heads: number, begin: number, end: number, visit: (t: number,
   }
 }
 
-/** O = softmax(scaling Q'K) V; stats: the maximum score and 1 / sum of exp(score - maximum). */
+/** O = softmax(scaling Q'K) V; stats: the maximum score times log2 e, and 1 / sum of exp(score - maximum). */
 export function attention(
   o: Float64Array,
   stats: Float64Array,
@@ -47,7 +47,7 @@ export function attention(
     );
     const m = scores.reduce((a, b) => Math.max(a, b), -Infinity);
     const inverse = 1 / sum(scores.length, (i) => Math.exp(scores[i]! - m));
-    stats[maximumAt(shape, t, h)] = m;
+    stats[maximumAt(shape, t, h)] = m * Math.LOG2E;
     stats[inverseAt(shape, t, h)] = inverse;
     for (let d = 0; d < D; d++) {
       o[queryAt(shape, t, h, d)] = sum(scores.length, (i) => Math.exp(scores[i]! - m) * inverse * v[keyAt(shape, low + i, h, d)]!);
@@ -70,7 +70,7 @@ function scoreGradient(
   stats: Float64Array,
 ): { p: number; dS: number } {
   const score = scaling * sum(shape.D, (d) => q[queryAt(shape, t, h, d)]! * k[keyAt(shape, j, h, d)]!);
-  const p = Math.exp(score - stats[maximumAt(shape, t, h)]!) * stats[inverseAt(shape, t, h)]!;
+  const p = 2 ** (score * Math.LOG2E - stats[maximumAt(shape, t, h)]!) * stats[inverseAt(shape, t, h)]!;
   const dP = sum(shape.D, (d) => dO[queryAt(shape, t, h, d)]! * v[keyAt(shape, j, h, d)]!);
   return { p, dS: p * (dP - delta) * scaling };
 }

@@ -30,6 +30,7 @@ export function gemmT(
   features: number,
   M: number,
   K: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {
