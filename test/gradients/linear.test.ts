@@ -50,7 +50,8 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     multiplyT(dy: Float64Array, w: Float64Array): Float64Array {
       const dx = zeros(TILES * K * 16);
       const lists = weight.format === 'csr' ? Object.values(transposed(weight, w)) : [w, ...structure];
-      callReference(backward, [dx, null, dy, ...lists, ...sizes, 0, TILES]);
+      const scratch = format === 'dense' ? [null] : [];
+      callReference(backward, [dx, null, dy, ...lists, ...sizes, ...scratch, 0, TILES]);
       return dx;
     },
     merge(w: Float64Array | null, up: Float64Array, downT: Float64Array): Float64Array {
