@@ -1,4 +1,4 @@
-// Sparse weights in column-blocked CSR: unstructured masks that keep less than a fifth.
+// Sparse weights in column-blocked CSR: masks that keep few (src/sparse/choose.ts).
 //
 //   spmm   Y = W X     spmmT  dX = W' dY     sddmm  H = (dY X') on W's pattern       W is M x K (out x in)
 //
@@ -8,18 +8,29 @@
 //   index   u8 a value: which input of the block
 //   values  column block by column block, row by row, inputs ascending
 //
-// Work splits by tiles (spmm, spmmT) or by rows (merge, sddmm): whoever owns an output sums it alone.
-import { FEATURE_SHIFT, SCATTER_TO_TWO_TILES, madd, splatAt, start } from './lanes';
+// Adding W' dY up by these would store a feature of dX for every weight, and a CPU stores half as fast as it loads. So
+// the merged values and their index are sorted into those of W' in scratch first, for each use: a few ns a value.
+//
+//   colPtr  [blocks of 256 rows][column blocks][257] u32: where an input's values of this block of rows begin
+//   index   u8 a value: which row of the block
+//   values  column block by column block, row block by row block, input by input, rows ascending
+//
+// Work splits by tiles (spmm, spmmT), by rows (merge, sddmm) or by blocks of rows and inputs (transpose): whoever owns an
+// output sums it alone.
+import { ENDS_BETWEEN_TILES, FEATURE_SHIFT, madd, splatAt, start } from './lanes';
 
-/** Inputs of a column block, as a shift. */
+/** Inputs of a column block, and rows of a block of W', as a shift. */
 export const COLUMNS_SHIFT: usize = 8;
+const BLOCK: usize = 1 << COLUMNS_SHIFT;
+/** Pointers of a block of rows and inputs: where each input's values begin, and where the last one's end. */
+const POINTERS: usize = BLOCK + 1;
 
 @inline
 export function columnBlocks(K: usize): usize {
-  return (K + (<usize>1 << COLUMNS_SHIFT) - 1) >> COLUMNS_SHIFT;
+  return (K + BLOCK - 1) >> COLUMNS_SHIFT;
 }
 
-/** The input that stands at n of the index, in bytes of features from the block's first. */
+/** The input (or row) that stands at n of the index, in bytes of features from the block's first. */
 @inline
 export function inputAt(n: usize): usize {
   return <usize>load<u8>(n) << FEATURE_SHIFT;
@@ -33,16 +44,34 @@ export function spmmCsr(
   for (let b: usize = 0; b < columnBlocks(K); b++) {
     const rows = rowPtr + (b * (M + 1) << 2), block = x + (b << COLUMNS_SHIFT << FEATURE_SHIFT);
     let t = begin;
-    // Two tiles a turn share each weight and input.
     for (; t + 2 <= end; t += 2) {
-      forward2(y + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, w, rows, index, M);
+      two(y + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, w, rows, index, M);
     }
-    if (t < end) forward1(y + ((t * M) << FEATURE_SHIFT), block + ((t * K) << FEATURE_SHIFT), w, rows, index, M);
+    if (t < end) one(y + ((t * M) << FEATURE_SHIFT), block + ((t * K) << FEATURE_SHIFT), w, rows, index, M);
   }
 }
 
-function forward1(y: usize, x: usize, w: usize, rows: usize, index: usize, M: usize): void {
-  for (let i: usize = 0; i < M; i++, y += 64) {
+/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]; w, colPtr, index: of transposeCsr. */
+export function spmmTCsr(
+  dx: usize, init: usize, dy: usize, w: usize, colPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+): void {
+  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
+  // Block of rows by block of rows, so that theirs of dY stay in the first-level cache and dX streams by, as Y does.
+  for (let r: usize = 0; r < M; r += BLOCK, colPtr += (columnBlocks(K) * POINTERS) << 2) {
+    for (let t = begin; t < end; t += 2) {
+      const rows = dy + ((t * M + r) << FEATURE_SHIFT);
+      for (let b: usize = 0, columns = colPtr; b < K; b += BLOCK, columns += POINTERS << 2) {
+        const inputs = dx + ((t * K + b) << FEATURE_SHIFT), count = min(BLOCK, K - b);
+        if (t + 1 < end) two(inputs, K << FEATURE_SHIFT, rows, M << FEATURE_SHIFT, w, columns, index, count);
+        else one(inputs, rows, w, columns, index, count);
+      }
+    }
+  }
+}
+
+/** Adds to `count` features of y the products that `rows` lists for each: features of x and w. */
+function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usize): void {
+  for (let i: usize = 0; i < count; i++, y += 64) {
     const last = <usize>load<u32>(rows + (i << 2), 4);
     let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
     for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
@@ -60,89 +89,81 @@ function forward1(y: usize, x: usize, w: usize, rows: usize, index: usize, M: us
 }
 
 /**
- * The loop ends between its two tiles, so that each is a block of its own: V8 (Node 20) moves a block's loads to its
- * start, and those of both would not fit the registers beside the sums.
+ * The same for two tiles, which share each weight and what is listed. Each is a block of its own, with a way out between them: V8 moves a block's loads to its start, and those of
+ * both would not fit the registers beside the sums.
  */
-function forward2(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows: usize, index: usize, M: usize): void {
-  for (let i: usize = 0; i < M; i++, y += 64) {
+function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows: usize, index: usize, count: usize): void {
+  for (let i: usize = 0; i < count; i++, y += 64) {
     let n = <usize>load<u32>(rows + (i << 2));
     const last = <usize>load<u32>(rows + (i << 2), 4), z = y + yStride;
     if (n == last) continue;
     let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
     let b0 = v128.load(z), b1 = v128.load(z, 16), b2 = v128.load(z, 32), b3 = v128.load(z, 48);
-    let p = x + inputAt(index + n), v = splatAt(w + (n << 2));
-    while (true) {
+    let p: usize, v: v128;
+    do {
+      p = x + inputAt(index + n), v = splatAt(w + (n << 2));
       a0 = madd(v, v128.load(p), a0);
       a1 = madd(v, v128.load(p, 16), a1);
       a2 = madd(v, v128.load(p, 32), a2);
       a3 = madd(v, v128.load(p, 48), a3);
       p += xStride;
-      if (++n == last) break;
+      // No address is 0: that way is never taken.
+      if (ENDS_BETWEEN_TILES ? ++n == last : !p) break;
       b0 = madd(v, v128.load(p), b0);
       b1 = madd(v, v128.load(p, 16), b1);
       b2 = madd(v, v128.load(p, 32), b2);
       b3 = madd(v, v128.load(p, 48), b3);
-      p = x + inputAt(index + n), v = splatAt(w + (n << 2));
+    } while (ENDS_BETWEEN_TILES || ++n < last);
+    if (ENDS_BETWEEN_TILES) {
+      b0 = madd(v, v128.load(p), b0);
+      b1 = madd(v, v128.load(p, 16), b1);
+      b2 = madd(v, v128.load(p, 32), b2);
+      b3 = madd(v, v128.load(p, 48), b3);
     }
     v128.store(y, a0);
     v128.store(y, a1, 16);
     v128.store(y, a2, 32);
     v128.store(y, a3, 48);
-    v128.store(z, madd(v, v128.load(p), b0));
-    v128.store(z, madd(v, v128.load(p, 16), b1), 16);
-    v128.store(z, madd(v, v128.load(p, 32), b2), 32);
-    v128.store(z, madd(v, v128.load(p, 48), b3), 48);
+    v128.store(z, b0);
+    v128.store(z, b1, 16);
+    v128.store(z, b2, 32);
+    v128.store(z, b3, 48);
   }
 }
 
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
-export function spmmTCsr(
-  dx: usize, init: usize, dy: usize, w: usize, rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+/**
+ * The values and the index of W' from those of W, for blocks [begin, end) of 256 rows and inputs: a block's values stand in the
+ * same range in both, sorted by input by counting.
+ */
+export function transposeCsr(
+  wT: usize, colPtr: usize, indexT: usize, w: usize, rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
-  for (let b: usize = 0; b < columnBlocks(K); b++) {
-    const rows = rowPtr + (b * (M + 1) << 2), block = dx + (b << COLUMNS_SHIFT << FEATURE_SHIFT);
-    let t = begin;
-    if (SCATTER_TO_TWO_TILES) {
-      for (; t + 2 <= end; t += 2) {
-        backward2(block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, dy + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, w, rows, index, M);
+  const width = columnBlocks(K);
+  for (let block = begin; block < end; block++) {
+    const first = (block / width) << COLUMNS_SHIFT, height = min(BLOCK, M - first);
+    const rows = rowPtr + ((block % width * (M + 1) + first) << 2), next = colPtr + ((block * POINTERS) << 2);
+    let at = load<u32>(rows);
+    const stop = <usize>load<u32>(rows + (height << 2));
+    memory.fill(next, 0, POINTERS << 2);
+    for (let n: usize = at; n < stop; n++) {
+      const c = next + (<usize>load<u8>(index + n) << 2);
+      store<u32>(c, load<u32>(c, 4) + 1, 4);
+    }
+    store<u32>(next, at);
+    // After each input's pointer, where its values begin; every value moves that on by one, at last to where the next one's begin.
+    for (let c = next + 4; c < next + (POINTERS << 2); c += 4) {
+      const n = load<u32>(c);
+      store<u32>(c, at);
+      at += n;
+    }
+    for (let i: usize = 0; i < height; i++) {
+      const last = <usize>load<u32>(rows + (i << 2), 4);
+      for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
+        const c = next + (<usize>load<u8>(index + n) << 2), o = <usize>load<u32>(c, 4);
+        store<u32>(c, <u32>o + 1, 4);
+        store<f32>(wT + (o << 2), load<f32>(w + (n << 2)));
+        store<u8>(indexT + o, i);
       }
-      if (t < end) backward1(block + ((t * K) << FEATURE_SHIFT), dy + ((t * M) << FEATURE_SHIFT), w, rows, index, M);
-    } else {
-      for (; t < end; t++) backward1(block + ((t * K) << FEATURE_SHIFT), dy + ((t * M) << FEATURE_SHIFT), w, rows, index, M);
-    }
-  }
-}
-
-function backward1(dx: usize, dy: usize, w: usize, rows: usize, index: usize, M: usize): void {
-  for (let i: usize = 0; i < M; i++, dy += 64) {
-    const last = <usize>load<u32>(rows + (i << 2), 4);
-    const p0 = v128.load(dy), p1 = v128.load(dy, 16), p2 = v128.load(dy, 32), p3 = v128.load(dy, 48);
-    for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
-      const o = dx + inputAt(index + n), v = splatAt(w + (n << 2));
-      v128.store(o, madd(v, p0, v128.load(o)));
-      v128.store(o, madd(v, p1, v128.load(o, 16)), 16);
-      v128.store(o, madd(v, p2, v128.load(o, 32)), 32);
-      v128.store(o, madd(v, p3, v128.load(o, 48)), 48);
-    }
-  }
-}
-
-function backward2(dx: usize, dxStride: usize, dy: usize, dyStride: usize, w: usize, rows: usize, index: usize, M: usize): void {
-  for (let i: usize = 0; i < M; i++, dy += 64) {
-    const last = <usize>load<u32>(rows + (i << 2), 4), dz = dy + dyStride;
-    const p0 = v128.load(dy), p1 = v128.load(dy, 16), p2 = v128.load(dy, 32), p3 = v128.load(dy, 48);
-    const q0 = v128.load(dz), q1 = v128.load(dz, 16), q2 = v128.load(dz, 32), q3 = v128.load(dz, 48);
-    for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
-      const o = dx + inputAt(index + n), r = o + dxStride, v = splatAt(w + (n << 2));
-      v128.store(o, madd(v, p0, v128.load(o)));
-      v128.store(o, madd(v, p1, v128.load(o, 16)), 16);
-      v128.store(o, madd(v, p2, v128.load(o, 32)), 32);
-      v128.store(o, madd(v, p3, v128.load(o, 48)), 48);
-      v128.store(r, madd(v, q0, v128.load(r)));
-      v128.store(r, madd(v, q1, v128.load(r, 16)), 16);
-      v128.store(r, madd(v, q2, v128.load(r, 32)), 32);
-      v128.store(r, madd(v, q3, v128.load(r, 48)), 48);
     }
   }
 }

@@ -7,7 +7,7 @@
 export { spmmQuad, spmmTQuad } from './quad';
 export { mergeQuad, sddmmQuad } from './quadAdapter';
 export { upGradQuad, downGradQuad } from './quadFactors';
-export { spmmCsr, spmmTCsr } from './csr';
+export { spmmCsr, spmmTCsr, transposeCsr } from './csr';
 export { mergeCsr, sddmmCsr, upGradCsr, downGradCsr } from './csrAdapter';
 export { spmmBlock, spmmTBlock } from './block';
 export { mergeBlock, sddmmBlock, upGradBlock, downGradBlock } from './blockAdapter';

@@ -13,10 +13,11 @@ export const F16: i32 = 1;
 export const BF16: i32 = 2;
 
 /**
- * Whether a scattering loop adds to two tiles a turn. Measured: Node 20, which takes the plain build, gains 13 to
- * 20 % from it, with half as many mispredicted row ends; Node 24 loses 7 to 10 % with either build.
+ * Whether CSR's loop over two tiles ends between them, where V8 needs a way out in any case, or has one there that is never taken and
+ * ends after both. Measured: the first is 0 to 2 % faster in the relaxed build; the second 12 to 14 % on Node 20, which else
+ * spills two sums a turn, and 28 % where V8 widens.
  */
-export const SCATTER_TO_TWO_TILES: bool = !ASC_FEATURE_RELAXED_SIMD;
+export const ENDS_BETWEEN_TILES: bool = ASC_FEATURE_RELAXED_SIMD;
 
 /**
  * Whether loads come before stores, so that V8 can pair neighbouring vectors to wider ones: the wide build, whose arithmetic

@@ -65,8 +65,8 @@ async function serve(shape, { method, merge }) {
   const [tokens, rank] = [Number(options.tokens), Number(options.rank)];
   const arena = new Arena(true);
   const dtype = /** @type {'F32' | 'BF16'} */ (options.dtype);
-  const model = randomModel(shapeConfig(shape), { pattern: options.pattern, dtype, home: homeOf(arena) });
   const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed' | 'wide'} */ (options.flavour), true);
+  const model = randomModel(shapeConfig(shape), { pattern: options.pattern, dtype, home: homeOf(arena), flavour });
   const trainer = new Trainer(model, {
     training: { method, merge, scaling: 2, factors: initialFactors(model, PROJECTIONS, rank, 0, method) },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },

@@ -79,7 +79,7 @@ const elements = (rows, cols, keep) =>
 // All layers have the same weights, each in memory of its own.
 const blocks = PROJECTIONS.map((projection) => {
   const [rows, cols] = projectionShape(config, projection);
-  return { projection, weight: pack(dtype, elements(rows, cols, mask), rows, cols) };
+  return { projection, weight: pack(dtype, elements(rows, cols, mask), rows, cols, { flavour }) };
 });
 const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
 const table = packDense(

@@ -39,8 +39,8 @@ const gradient = /** @type {import('../dist/kernelLevel.js').AdapterGradient | u
 const merge = /** @type {import('../dist/index.js').MergeRule} */ (options.merge);
 const shape = shapeConfig(options.shape);
 const config = { ...shape, layers: Number(options.layers ?? shape.layers) };
-const model = randomModel(config, { pattern: options.pattern, dtype: /** @type {'F32' | 'BF16'} */ (options.dtype) });
 const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed'} */ (options.flavour));
+const model = randomModel(config, { pattern: options.pattern, dtype: /** @type {'F32' | 'BF16'} */ (options.dtype), flavour });
 const compiled = new CompiledLlama(model, {
   tiles: Math.ceil(tokens / 16),
   positions: tokens,

@@ -52,11 +52,12 @@ function elements(dtype, pattern, rows, cols, deviation, random) {
 
 /**
  * @param {import('../dist/models/config.js').LlamaConfig} config
- * @param {{ pattern: string, dtype: 'F32' | 'BF16', seed?: number, home?: import('../dist/models/model.js').WeightHome }} options
+ * @param {{ pattern: string, dtype: 'F32' | 'BF16', seed?: number, home?: import('../dist/models/model.js').WeightHome,
+ *   flavour?: import('../dist/kernelLevel.js').Flavour }} options
  *   pattern: `2:4`, `dense`, or the share that is kept such as `0.3`
  * @returns {import('../dist/models/model.js').LlamaModel}
  */
-export function randomModel(config, { pattern, dtype, seed = 1, home }) {
+export function randomModel(config, { pattern, dtype, seed = 1, home, flavour }) {
   const random = { state: seed };
   const linears = new Map();
   const gains = new Map();
@@ -67,7 +68,7 @@ export function randomModel(config, { pattern, dtype, seed = 1, home }) {
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
       const [rows, cols] = projectionShape(config, projection);
-      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random), rows, cols);
+      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random), rows, cols, { flavour });
       linears.set(name, home ? home.linear(name, weight) : weight);
     }
     gains.set(normName(layer, 'input_layernorm'), gain());

@@ -93,13 +93,14 @@ async function torchSteps() {
 const arena = new Arena(true);
 const homes = { arena: homeOf, memory: stagedHome, file: (/** @type {Arena} */ a) => fileHome(a, tmpdir()) };
 const home = homes[/** @type {keyof typeof homes} */ (options.weights)](arena);
+const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed'} */ (options.flavour), true);
 const began = performance.now();
 const model = randomModel(shapeConfig(options.shape), {
   pattern: options.pattern,
   dtype: /** @type {'F32' | 'BF16'} */ (options.dtype),
   home,
+  flavour,
 });
-const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed'} */ (options.flavour), true);
 console.log(
   `${options.shape}, ${options.dtype}, ${options.pattern}, ${tokens} tokens, rank ${rank}; ${flavour} SIMD, ${threads} thread(s), ` +
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'unknown CPU'}; weights made in ${((performance.now() - began) / 1000).toFixed(1)} s`,

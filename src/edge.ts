@@ -53,6 +53,6 @@ export type { SessionOptions, Sessions } from './runtime/session.ts';
 export { localSessions } from './runtime/local.ts';
 
 export { probeFlavour } from './kernels/load.ts';
-export type { Flavour } from './kernels/table.ts';
+export type { Flavour } from './core/flavour.ts';
 export { VERSION } from './core/version.ts';
 export { DivergenceError, FormatError, MemoryBudgetError, UnsupportedError, WorkerError } from './core/errors.ts';

@@ -15,7 +15,8 @@ import { LorsLinear } from './adapters/lors.ts';
 import { WeightOps } from './adapters/weightOps.ts';
 import { explain } from './core/errors.ts';
 import { kernelModule } from './io/kernelModule.ts';
-import type { Flavour } from './kernels/table.ts';
+import type { Flavour } from './core/flavour.ts';
+import { probeFlavour } from './kernels/load.ts';
 import { TILE } from './kernels/table.ts';
 import { ParameterStore } from './program/parameters.ts';
 import type { Counts } from './program/program.ts';
@@ -28,7 +29,7 @@ import { pack as packElements, unpack as unpackElements } from './sparse/pack.ts
 import type { PackedWeight } from './sparse/weight.ts';
 
 export { probeFlavour } from './kernels/load.ts';
-export type { Flavour } from './kernels/table.ts';
+export type { Flavour } from './core/flavour.ts';
 export type { AdapterGradient } from './adapters/lors.ts';
 export type { FactorTensors } from './adapters/factors.ts';
 export type { PackOptions } from './sparse/pack.ts';
@@ -39,9 +40,12 @@ export interface KernelOptions {
   readonly kernels?: Flavour | 'auto';
 }
 
-/** Packs a matrix [rows, cols]; its zeros are the mask unless `keep` says so. Throws RangeError for a wrong length. */
+/**
+ * Packs a matrix [rows, cols]; its zeros are the mask unless `keep` says so. The format is chosen for the kernels of `flavour`, the fastest
+ * that the host validates when absent. Throws RangeError for a wrong length.
+ */
 export function pack(matrix: Float32Array, rows: number, cols: number, options: PackOptions = {}): PackedWeight {
-  return packElements('F32', matrix, rows, cols, options);
+  return packElements('F32', matrix, rows, cols, { flavour: probeFlavour(), ...options });
 }
 
 /** The matrix [rows, cols] of a packed f32 weight. */

@@ -4,6 +4,7 @@ import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
 import { LEVELS } from '../quant/grid.ts';
+import { blockCount, pointerCount } from '../sparse/csr.ts';
 import { BLOCK_ROWS } from '../sparse/quad.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
@@ -115,8 +116,18 @@ export class WeightOps {
     const s = this.#structure;
     if (s.format === 'dense') b.emit('gemmT', perTile(), { ...args, features: M });
     else if (s.format === 'quad') b.emit('spmmTQuad', perTile(), { ...args, ...s.args });
-    else if (s.format === 'csr') b.emit('spmmTCsr', perTile(), { ...args, ...s.args });
+    else if (s.format === 'csr') b.emit('spmmTCsr', perTile(), { ...args, ...this.#transposed(b, w, s.args) });
     else b.emit('spmmTBlock', perTile(), { ...args, ...s.args });
+  }
+
+  /** CSR of W' as scratch, for one use. */
+  #transposed(b: ProgramBuilder, w: Ref, structure: { rowPtr: Value; index: Value }): { w: Value; colPtr: Value; index: Value } {
+    const { rows: M, cols: K } = this.weight;
+    const wT = b.scratch('transposed', this.length * 4);
+    const colPtr = b.scratch('transposed pointers', pointerCount(M, K) * 4);
+    const indexT = b.scratch('transposed index', this.length);
+    b.emit('transposeCsr', blockCount(M, K), { wT, colPtr, indexT, w, ...structure, M, K });
+    return { w: wT, colPtr, index: indexT };
   }
 
   /** h = (init or 0) + (dy x') on the pattern: the gradient of every kept weight, in the order of the values. */

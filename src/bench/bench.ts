@@ -9,7 +9,7 @@ import { readJson } from '../io/json.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { VERSION } from '../core/version.ts';
 import { probeFlavour } from '../kernels/load.ts';
-import type { Flavour } from '../kernels/table.ts';
+import type { Flavour } from '../core/flavour.ts';
 import { parseConfig } from '../models/config.ts';
 import { PRUNERS } from '../prune/rule.ts';
 import { localSessions } from '../runtime/local.ts';

@@ -1,4 +1,5 @@
 /** The cases of one group: a program for each pattern and op in one session, so that all of them take turns on the same data. */
+import type { Flavour } from '../core/flavour.ts';
 import type { Factors } from '../adapters/factors.ts';
 import { addFactors, unpadDown, unpadUp } from '../adapters/factors.ts';
 import { LorsLinear } from '../adapters/lors.ts';
@@ -54,7 +55,13 @@ interface Built {
 }
 
 /** Opens the session of a group. Throws MemoryBudgetError where the patterns together do not fit. */
-export async function openGroup(problem: Problem, patterns: readonly Pattern[], ops: readonly Op[], sessions: Sessions): Promise<Group> {
+export async function openGroup(
+  problem: Problem,
+  patterns: readonly Pattern[],
+  ops: readonly Op[],
+  sessions: Sessions,
+  flavour: Flavour,
+): Promise<Group> {
   const { rows, cols, tokens } = problem;
   const tiles = Math.ceil(tokens / TILE);
   const tiled = (name: string, features: number, kind: 'input' | 'output'): Value => ({ name, bytes: tiles * features * 64, kind });
@@ -71,7 +78,7 @@ export async function openGroup(problem: Problem, patterns: readonly Pattern[], 
   const planned = patterns.flatMap((pattern) => {
     // Matrices are made again for each check: all of them together would take far more room than what is packed.
     const matrix = (): Float32Array => (pattern.kind === 'dense' ? dense() : makeMatrix(pattern, problem));
-    const weight = pack('F32', matrix(), rows, cols);
+    const weight = pack('F32', matrix(), rows, cols, { flavour });
     const ready = new WeightOps(pattern.name, weight);
     return ops.map((op) => ({ op, pattern, weight, built: build(op, pattern, ready, problem, buffers, matrix, gradients) }));
   });

@@ -1,4 +1,5 @@
 /** Runs the cases of a plan, group by group: a shape, a number of tokens, a number of threads, a flavour. */
+import type { Flavour } from '../core/flavour.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { packedBytes } from '../sparse/weight.ts';
 import type { Case } from './cases.ts';
@@ -86,7 +87,7 @@ async function runGroup(
   sessions: Sessions,
   peers: readonly Peer[],
 ): Promise<BenchRow[]> {
-  const group = await openGroup(problem, patterns, ops, sessions);
+  const group = await openGroup(problem, patterns, ops, sessions, limit.flavour as Flavour);
   const opened: { readonly peer: Peer; readonly cases: readonly PeerCase[]; readonly close: () => Promise<void> }[] = [];
   try {
     for (const one of group.cases) await one.check();

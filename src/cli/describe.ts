@@ -15,9 +15,7 @@ export function describeEvent(event: Told): string {
       return [
         `${event.method} on ${event.model}: ${event.trainableParameters.toLocaleString('en')} trainable parameters, ` +
           `${event.kernels} kernels, ${event.threads} ${event.threads === 1 ? 'thread' : 'threads'}`,
-        `weights: ${Object.entries(event.formats)
-          .map(([format, n]) => `${n} ${format}`)
-          .join(', ')}`,
+        describeFormats(event.formats),
         `data: ${event.trainDocuments} windows to train on, ${event.validDocuments} to validate on${dropped}`,
         `plan: ${megabytes(event.plannedBytes)} resident, the arena in it: ${event.plan}` +
           (event.recomputedBlocks > 0 ? `; activations of ${event.recomputedBlocks} blocks are recomputed` : ''),
@@ -58,6 +56,11 @@ export function eta(seconds: number): string {
   return `${Math.floor(s / 3600)}h ${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}m`;
 }
 
+function describeFormats(formats: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(formats).map(([format, n]) => `${n} ${format}`);
+  return `formats: ${parts.join(', ')}`;
+}
+
 /** A table of a model's matrices. */
 export function describeModel(report: ModelReport): string {
   const rows = report.layers.map((layer) => [
@@ -75,7 +78,7 @@ export function describeModel(report: ModelReport): string {
   const total =
     `${parameters.toLocaleString('en')} parameters; ${(projectionDensity * 100).toFixed(2)} % of the projections kept; ` +
     `${megabytes(packedBytes)} packed, ${megabytes(denseBytes)} dense`;
-  return `${columnsOf(table, 4)}\n${total}\n${onGrid}`;
+  return `${columnsOf(table, 4)}\n${total}\n${describeFormats(report.formats)}\n${onGrid}`;
 }
 
 function kilobytes(bytes: number): string {

@@ -1,5 +1,6 @@
 /** Kernel modules as a host without files has them, and what the host makes of their arithmetic. */
 import { FormatError, explain } from '../core/errors.ts';
+import type { Flavour } from '../core/flavour.ts';
 import type { Arithmetic } from '../kernels/load.ts';
 import { probeArithmetic, probeFlavour } from '../kernels/load.ts';
 import { readBytes } from './bytes.ts';
@@ -17,6 +18,8 @@ export interface EdgeKernels {
   readonly module: WebAssembly.Module;
   /** Whether a product is rounded before it is added: what the last bits of a run depend on. */
   readonly arithmetic: Arithmetic;
+  /** What packing goes by: the flavour that has this arithmetic, as a module does not say which it is. */
+  readonly flavour: Flavour;
 }
 
 /**
@@ -33,7 +36,8 @@ export async function compileKernels(wasm: WasmInput, memory: 'local' | 'shared'
   if (!exported.has('project') || !exported.has('adamw')) {
     throw new FormatError(explain('wasm', 'the kernels of lors-wasm (plain.wasm or relaxed.wasm)', `a module of ${exported.size} exports`));
   }
-  return { module, arithmetic: probeArithmetic(module, memory === 'shared') };
+  const arithmetic = probeArithmetic(module, memory === 'shared');
+  return { module, arithmetic, flavour: arithmetic === 'fused' ? 'relaxed' : 'plain' };
 }
 
 function isPair(wasm: WasmInput): wasm is { readonly plain: Lazy<WasmSource>; readonly relaxed: Lazy<WasmSource> } {

@@ -1,10 +1,12 @@
 /** Models from and to bytes: config.json and safetensors, each tensor packed when it arrives, so that no two copies of a model exist. */
 import type { WeightDtype } from '../core/dtypes.ts';
 import { FormatError, explain } from '../core/errors.ts';
+import type { Flavour } from '../core/flavour.ts';
 import type { TensorInfo } from '../core/tensorSource.ts';
 import type { SafetensorsStream } from '../io/safetensorsStream.ts';
 import { openSafetensorsStream } from '../io/safetensorsStream.ts';
 import { encodeSafetensors, safetensorsParts, tensorBytes } from '../io/safetensorsFormat.ts';
+import { probeFlavour } from '../kernels/load.ts';
 import { parseConfig } from '../models/config.ts';
 import { castModel, configOf } from '../models/fuse.ts';
 import type { LlamaModel, WeightHome } from '../models/model.ts';
@@ -34,10 +36,12 @@ export interface ModelBytes {
 export interface LoadOptions {
   /** Most bytes that may be taken; refused as soon as the headers, or what was packed so far, say that it is not enough. */
   readonly memoryBytes?: number | undefined;
+  /** The kernels that will run it, which its weights are packed for; the faster that the host validates when absent. */
+  readonly kernels?: Flavour | undefined;
 }
 
 /** Loads a model; the zeros of its weights are their mask. Throws FormatError, UnsupportedError or MemoryBudgetError. */
-export async function loadModel(files: ModelFiles, { memoryBytes }: LoadOptions = {}): Promise<LlamaModel> {
+export async function loadModel(files: ModelFiles, { memoryBytes, kernels = probeFlavour() }: LoadOptions = {}): Promise<LlamaModel> {
   const name = files.name ?? 'model';
   const config = parseConfig(await readJsonSource(files.config, `${name}: config.json`), `${name}: config.json`);
   const sources = isList(files.weights) ? files.weights : [files.weights];
@@ -53,7 +57,7 @@ export async function loadModel(files: ModelFiles, { memoryBytes }: LoadOptions 
     return weight;
   };
   const home: WeightHome = { linear: (_name, weight) => counted(weight), table: counted };
-  const builder = new ModelBuilder({ name, info: (tensor) => owners.get(tensor) }, config, home);
+  const builder = new ModelBuilder({ name, info: (tensor) => owners.get(tensor) }, config, home, kernels);
   const bytesOf = (tensor: string): number => tensorBytes(owners.get(tensor)!.dtype, owners.get(tensor)!.shape);
   // Tables stay as large as they are, whatever is pruned.
   const tables = builder.wanted.filter((tensor) => tensor.startsWith(EMBEDDING) || tensor.startsWith(HEAD));

@@ -51,7 +51,7 @@ export async function prepare(input: TrainerInput): Promise<Prepared> {
   const { maxSeqLength, maskPrompt, separator, seed, method, rank, alpha, rslora, targetModules } = settings;
   const pruneBy = settings.prune && pruneRule(settings.prune, settings.sparsity, settings);
   const host = await Host.open(input);
-  const source = 'linears' in input.model ? input.model : await loadModel(input.model, input);
+  const source = 'linears' in input.model ? input.model : await loadModel(input.model, { ...input, kernels: host.kernels.flavour });
   const tokenizer = 'encode' in input.tokenizer ? input.tokenizer : await loadTokenizer(input.tokenizer);
   checkTokenizer(source, tokenizer);
   if (maxSeqLength > source.config.maxPositions) {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { compileWide } from './wideModule.ts';
 import { probeFlavour } from '../kernels/load.ts';
-import type { Flavour } from '../kernels/table.ts';
+import type { Flavour } from '../core/flavour.ts';
 
 const modules = new Map<string, WebAssembly.Module>();
 

@@ -1,7 +1,8 @@
 /** Instantiates kernels on a memory: the one file that does. */
 import { instantiateSync } from '@assemblyscript/loader';
 import { UnsupportedError } from '../core/errors.ts';
-import type { Flavour, Kernels } from './table.ts';
+import type { Flavour } from '../core/flavour.ts';
+import type { Kernels } from './table.ts';
 
 /**
  * A function of one `f32x4.relaxed_madd`, for validation only:

@@ -13,9 +13,3 @@ export const SCRATCH_BYTES = 128 * 120 * 16;
 
 /** Element types as kernels take them. */
 export const DTYPE_CODE = { F32: 0, F16: 1, BF16: 2 } as const;
-
-/**
- * Multiply then add, or relaxed_madd (fused where the hardware is); wide is plain arithmetic that V8 widens to 256 bits, on
- * request only (io/wideModule.ts).
- */
-export type Flavour = 'plain' | 'relaxed' | 'wide';

@@ -2,6 +2,7 @@
 import { decodeWeights, encodeWeights } from '../core/dtypes.ts';
 import type { Sequence } from '../models/batch.ts';
 import { smallest, withValues } from '../models/fuse.ts';
+import type { Flavour } from '../core/flavour.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
 import type { Sessions } from '../runtime/session.ts';
@@ -26,6 +27,8 @@ export interface PruneOptions extends PruneRule {
   readonly calibration: readonly Sequence[];
   /** Where calibration runs. */
   readonly sessions: Sessions;
+  /** Of the kernels that the pruned weights are for; as packing has it when absent. */
+  readonly flavour?: Flavour | undefined;
   /** Called when a block is done. */
   readonly onBlock?: (layer: number, layers: number) => void;
 }
@@ -74,7 +77,7 @@ async function sparsitiesOf(model: LlamaModel, { sparsity, calibration, sessions
 async function pruneBlock(
   model: LlamaModel,
   layer: number,
-  rule: PruneRule,
+  rule: PruneRule & Pick<PruneOptions, 'flavour'>,
   run: Calibration | undefined,
 ): Promise<Map<string, PackedWeight>> {
   const pruned = new Map<string, PackedWeight>();
@@ -83,7 +86,7 @@ async function pruneBlock(
       const name = projectionName(layer, projection);
       pruned.set(
         name,
-        pruneWeight(model.linears.get(name)!, rule.sparsity, (matrix) => prune(name, matrix)),
+        pruneWeight(model.linears.get(name)!, rule, (matrix) => prune(name, matrix)),
       );
     }
   };
@@ -132,7 +135,11 @@ interface Pruned {
 const DENSE = 0.99;
 
 /** What was zero before stays pruned, whatever room its group has; but not the zeros that a dense matrix happens to hold. */
-function pruneWeight(weight: PackedWeight, sparsity: Sparsity, prune: (matrix: Matrix) => Pruned): PackedWeight {
+function pruneWeight(
+  weight: PackedWeight,
+  { sparsity, flavour }: Pick<PruneOptions, 'sparsity' | 'flavour'>,
+  prune: (matrix: Matrix) => Pruned,
+): PackedWeight {
   const { rows, cols, dtype } = weight;
   const before = unpack(weight, weight.values);
   const there = nonZeros(dtype, before);
@@ -150,5 +157,5 @@ function pruneWeight(weight: PackedWeight, sparsity: Sparsity, prune: (matrix: M
     }
     if (!keep[i]) elements[i] = 0;
   }
-  return pack(dtype, elements, rows, cols, { keep });
+  return pack(dtype, elements, rows, cols, { keep, flavour });
 }

@@ -2,6 +2,16 @@
 
 const COLUMNS = 256;
 
+/** Blocks of 256 rows and inputs: the units that transposing splits into. */
+export function blockCount(rows: number, cols: number): number {
+  return Math.ceil(rows / COLUMNS) * Math.ceil(cols / COLUMNS);
+}
+
+/** How many pointers the transposed arrays have. */
+export function pointerCount(rows: number, cols: number): number {
+  return blockCount(rows, cols) * (COLUMNS + 1);
+}
+
 export interface PackedCsr {
   readonly rowPtr: Uint32Array;
   readonly index: Uint8Array;

@@ -2,8 +2,10 @@
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { decodeWeights } from '../core/dtypes.ts';
 import { explain } from '../core/errors.ts';
+import type { Flavour } from '../core/flavour.ts';
 import type { BlockName } from './block.ts';
-import { BLOCK_NAMES, eachInBlocks, isBlockName, packBlocks } from './block.ts';
+import { BLOCK_NAMES, eachInBlocks, packBlocks } from './block.ts';
+import { chooseFormat } from './choose.ts';
 import { eachInCsr, packCsr } from './csr.ts';
 import { bitsOf, fitsBlocks, keptIn, patternOf, quadsOfElements, quadsOfMask } from './keepMask.ts';
 import { eachInQuads, packQuads } from './quad.ts';
@@ -12,17 +14,13 @@ import type { BlockWeight, DenseWeight, PackedWeight } from './weight.ts';
 export interface PackOptions {
   /** 1 = kept, [rows, cols]; the non-zeros when absent. */
   readonly keep?: Uint8Array;
-  /** The format; chosen by pattern and density when absent. */
+  /** The format; chosen by pattern, density and flavour when absent. */
   readonly format?: PackedWeight['format'];
+  /** Of the kernels that the weight is for; `relaxed` when absent, as most hosts have it. */
+  readonly flavour?: Flavour | undefined;
   /** With format `block`: which; the largest that the mask is made of when absent. */
   readonly block?: BlockName;
 }
-
-/**
- * Below this density an unstructured mask goes to CSR. Measured forward and backward together (2048 x 2048, 512 tokens,
- * Zen 5, both flavours; bench/README.md): CSR takes 1.2 times as long at 30 %, the same at 20 %, 0.92 times at 10 %.
- */
-const CSR_DENSITY = 0.2;
 
 /**
  * Packs a row-major matrix W [rows, cols] of raw elements. The zeros of the matrix are its mask unless `keep` says so.
@@ -36,7 +34,7 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
   const quads = options.keep ? quadsOfMask(options.keep, rows, cols) : quadsOfElements(dtype, elements, rows, cols);
   const pattern = patternOf(quads, rows, cols);
   const kept = keptIn(quads);
-  const format = options.format ?? chooseFormat(pattern, kept / elements.length);
+  const format = options.format ?? chooseFormat(pattern, kept / elements.length, options.flavour ?? 'relaxed');
   if (format === 'dense') return packDense(dtype, elements, rows, cols);
   const values = sameKind(elements, kept);
   const common = { rows, cols, dtype, pattern, kept, values };
@@ -57,12 +55,6 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
     return weight;
   }
   return { format, ...common, ...packCsr(quads, from, to, rows, cols) };
-}
-
-function chooseFormat(pattern: string, density: number): PackedWeight['format'] {
-  if (pattern === 'dense') return 'dense';
-  if (isBlockName(pattern)) return 'block';
-  return pattern === 'unstructured' && density < CSR_DENSITY ? 'csr' : 'quad';
 }
 
 /** Packs every element, zeros included, in panels of four rows. */

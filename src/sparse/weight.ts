@@ -22,14 +22,14 @@ interface Packed {
   readonly remote?: Readonly<Record<string, RemoteBytes>>;
 }
 
-/** Pattern-bucketed quads (layout: assembly/quad.ts): N:M masks, and unstructured ones down to a fifth. */
+/** Pattern-bucketed quads (layout: assembly/quad.ts): 2:4 masks, and those that keep many. */
 export interface QuadWeight extends Packed {
   readonly format: 'quad';
   readonly starts: Uint32Array;
   readonly index: Uint8Array;
 }
 
-/** Column-blocked CSR (layout: assembly/csr.ts): unstructured masks that keep less than a fifth. */
+/** Column-blocked CSR (layout: assembly/csr.ts): masks that keep few (choose.ts). */
 export interface CsrWeight extends Packed {
   readonly format: 'csr';
   readonly rowPtr: Uint32Array;

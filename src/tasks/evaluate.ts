@@ -8,7 +8,7 @@ import { loadDataset } from '../io/datasets.ts';
 import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
-import type { Flavour } from '../kernels/table.ts';
+import type { Flavour } from '../core/flavour.ts';
 import { checkAdapter, trainingOf } from '../models/adapter.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { evaluateModel } from '../train/evaluate.ts';
@@ -25,7 +25,7 @@ export async function evaluate(
   const settings = resolveOptions(EVALUATE_OPTIONS, options);
   const { flavour, threads, sessions } = openHost(settings);
   const arena = new Arena(true);
-  const model = loadModelInto(settings.model, arena, { place: settings.weights, directory: tmpdir() });
+  const model = loadModelInto(settings.model, arena, { place: settings.weights, flavour, directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(model, tokenizer);
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter);

@@ -7,10 +7,10 @@ import { resolveOptions } from '../core/options.ts';
 import { saveAdapter } from '../io/adapter.ts';
 import { createOutputDirectory, outputError, writeFileAtomic } from '../io/atomic.ts';
 import { saveModel } from '../io/model.ts';
-import type { LlamaModel } from '../models/model.ts';
 import type { Sessions } from '../runtime/session.ts';
 import { describe } from '../runtime/session.ts';
 import { BatchStream, batchesOf } from '../train/batches.ts';
+import { formatsOf } from './formats.ts';
 import type { Host } from './host.ts';
 import { arenaBudget, openHost, peakBytes, plannedBytes } from './host.ts';
 import type { RunState } from './checkpoint.ts';
@@ -314,14 +314,4 @@ function stepOf(line: string): number {
   } catch {
     return Infinity;
   }
-}
-
-/** Projections by the format, and so the kernels, that packing picked for them. */
-function formatsOf({ linears }: LlamaModel): Record<string, number> {
-  const formats: Record<string, number> = {};
-  for (const { format, pattern } of linears.values()) {
-    const name = format === 'dense' ? format : `${pattern} ${format}`;
-    formats[name] = (formats[name] ?? 0) + 1;
-  }
-  return formats;
 }

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { shrinkHeap } from '../io/garbage.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { MemoryBudgetError, explain } from '../core/errors.ts';
-import type { Flavour } from '../kernels/table.ts';
+import type { Flavour } from '../core/flavour.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { pooledSessions } from '../threads/pool.ts';
 import type { Sessions } from '../runtime/session.ts';

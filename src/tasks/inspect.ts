@@ -10,6 +10,7 @@ import { EMBEDDING, HEAD } from '../models/names.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { indexBytes } from '../sparse/weight.ts';
 import { COMMON } from './commonOptions.ts';
+import { formatsOf } from './formats.ts';
 
 export const INSPECT_OPTIONS = {
   model: COMMON.model,
@@ -38,6 +39,8 @@ export interface ModelReport {
   readonly packedBytes: number;
   readonly denseBytes: number;
   readonly layers: readonly LayerReport[];
+  /** Projections by the format that this host's kernels get them in: `quads (2:4)`, `csr (unstructured 30 %)`. */
+  readonly formats: Readonly<Record<string, number>>;
   /** Where projections are on INT4 grids: how many, and the inputs of a group. */
   readonly grid?: { readonly projections: number; readonly groupSize: number };
 }
@@ -68,6 +71,7 @@ export function inspectModel(model: LlamaModel): ModelReport {
     packedBytes: sum(layers, (layer) => layer.packedBytes) + gainBytes,
     denseBytes: sum(layers, (layer) => layer.denseBytes) + gainBytes,
     layers,
+    formats: formatsOf(model),
   };
 }
 

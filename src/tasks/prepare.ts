@@ -41,8 +41,13 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const pruneBy = settings.prune && pruneRule(settings.prune, settings.sparsity, settings);
   const arena = new Arena(true);
   const load = (directory: string): LlamaModel =>
-    loadModelInto(directory, arena, { place: settings.weights, memoryBytes: settings.memory, directory: settings.out });
-  const source = pruneBy ? loadModel(settings.model) : load(settings.model);
+    loadModelInto(directory, arena, {
+      place: settings.weights,
+      flavour: host.flavour,
+      memoryBytes: settings.memory,
+      directory: settings.out,
+    });
+  const source = pruneBy ? loadModel(settings.model, undefined, host.flavour) : load(settings.model);
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(source, tokenizer);
   if (maxSeqLength > source.config.maxPositions) {
@@ -68,7 +73,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     if (settings.resume === undefined || !existsSync(join(pruned, 'config.json'))) {
       const calibration = sampleWindows(trainWindows, settings.calibrationSamples, settings.seed);
       const onBlock = (layer: number, layers: number): void => tell({ event: 'prune', layer: layer + 1, layers });
-      const result = await pruneModel(source, { ...pruneBy, calibration, sessions: host.sessions(), onBlock });
+      const result = await pruneModel(source, { ...pruneBy, calibration, sessions: host.sessions(), flavour: host.flavour, onBlock });
       saveModel(result, pruned, { copyFrom: settings.model, existing: 'allow' });
     }
     model = load(pruned);

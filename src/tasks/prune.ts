@@ -44,10 +44,10 @@ export async function prune(
   onEvent: (event: PruneEvent) => void = () => undefined,
 ): Promise<LlamaModel> {
   const settings = resolveOptions(PRUNE_OPTIONS, options);
-  const { sessions } = openHost(settings);
+  const { sessions, flavour } = openHost(settings);
   const rule = pruneRule(settings.method, settings.sparsity, settings);
   createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
-  const model = loadModel(settings.model);
+  const model = loadModel(settings.model, undefined, flavour);
   let calibration: Sequence[] = [];
   if (needsCalibration(rule)) {
     if (settings.data === undefined) {
@@ -61,7 +61,7 @@ export async function prune(
     calibration = sampleWindows(windows(documents, length), settings.calibrationSamples, settings.seed);
   }
   const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
-  const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), onBlock });
+  const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), flavour, onBlock });
   saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
   return pruned;
 }

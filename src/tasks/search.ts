@@ -49,9 +49,9 @@ export async function search(
     const got = nls ? 'a sub-adapter' : 'an adapter of one rank';
     throw new FormatError(explain(settings.adapter, 'a super-adapter, from --nls-ranks', got, 'That is in super/ of its run.'));
   }
-  const { sessions } = openHost(settings);
+  const { sessions, flavour } = openHost(settings);
   const arena = new Arena(true);
-  const model = loadModelInto(settings.model, arena, { place: settings.weights, directory: tmpdir() });
+  const model = loadModelInto(settings.model, arena, { place: settings.weights, flavour, directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(model, tokenizer);
   checkAdapter(model, adapter);

@@ -9,7 +9,7 @@ import type { Peer } from '../../src/bench/peers/peer.ts';
 import { makeMatrix, makeProblem } from '../../src/bench/problem.ts';
 import { OPS, bytesOf, flopsOf } from '../../src/bench/work.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 import { localSessions } from '../../src/runtime/local.ts';
 import { pooledSessions } from '../../src/threads/pool.ts';
 import { pack, packDense } from '../../src/sparse/pack.ts';
@@ -173,7 +173,13 @@ describe('the checks', () => {
   });
 
   test('no number of a group is so large that sums of it would be rounded', async () => {
-    const group = await openGroup(makeProblem({ rows: 64, cols: 512 }, 256, 16), parsePatterns(['dense']), ['step'], sessions('plain', 1));
+    const group = await openGroup(
+      makeProblem({ rows: 64, cols: 512 }, 256, 16),
+      parsePatterns(['dense']),
+      ['step'],
+      sessions('plain', 1),
+      'plain',
+    );
     await group.cases[0]!.check();
     const { dUp, dDown } = factorGradientsOf(group.problem);
     for (const gradients of [dUp, dDown]) expect(Math.max(...gradients.map(Math.abs))).toBeLessThan(2 ** 20);

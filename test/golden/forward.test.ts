@@ -1,7 +1,7 @@
 /** The model as a whole against PyTorch in f64: what a wrong head count, rotary pair, norm or mask would change. */
 import { expect, test } from 'vitest';
 import { kernelModule } from '../../src/io/kernelModule.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 import { TILE } from '../../src/kernels/table.ts';
 import type { Sequence } from '../../src/models/batch.ts';
 import { writeBatch } from '../../src/models/batch.ts';

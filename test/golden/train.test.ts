@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { moduleOf } from '../../src/adapters/factors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { localSessions } from '../../src/runtime/local.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 import type { Recompute } from '../../src/nn/block.ts';
 import { evaluateModel } from '../../src/train/evaluate.ts';
 import { Trainer } from '../../src/train/trainer.ts';

@@ -8,6 +8,7 @@ import type { BlockName } from '../../src/sparse/block.ts';
 import type { PackedWeight } from '../../src/sparse/weight.ts';
 import { BLOCKS, BLOCK_NAMES, isBlockName, stripCount } from '../../src/sparse/block.ts';
 import { MASKS, blockMask, integers } from '../kernels/data.ts';
+import { transposed } from '../kernels/weightCalls.ts';
 import { dot, expectSlope, normals } from './finiteDifferences.ts';
 
 const [M, K, TILES, RANK, S] = [15, 14, 2, 4, 0.7];
@@ -48,7 +49,9 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     },
     multiplyT(dy: Float64Array, w: Float64Array): Float64Array {
       const dx = zeros(TILES * K * 16);
-      callReference(backward, [dx, null, dy, w, ...structure, ...sizes, 0, TILES]);
+      const lists = weight.format === 'csr' ? Object.values(transposed(weight, w)) : [w, ...structure];
+      const scratch = format === 'dense' ? [null] : [];
+      callReference(backward, [dx, null, dy, ...lists, ...sizes, ...scratch, 0, TILES]);
       return dx;
     },
     merge(w: Float64Array | null, up: Float64Array, downT: Float64Array): Float64Array {

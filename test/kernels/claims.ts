@@ -1,5 +1,6 @@
 /** The two claims about a kernel's result: equal to the oracle, or within the tolerance that rounding allows. */
-import type { Flavour, KernelName } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
+import type { KernelName } from '../../src/kernels/table.ts';
 import type { KernelCall } from './harness.ts';
 import { splits } from './harness.ts';
 import type { Allowed } from './tolerance.ts';

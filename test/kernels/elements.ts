@@ -9,7 +9,9 @@ export type ElementKind = 'f32' | 'f64' | 'u32' | 'u16' | 'u8' | 'i32';
 const NAMED: Readonly<Record<string, ElementKind>> = {
   starts: 'u32',
   rowPtr: 'u32',
+  colPtr: 'u32',
   index: 'u8',
+  indexT: 'u8',
   ids: 'u32',
   positions: 'u32',
   slots: 'u32',

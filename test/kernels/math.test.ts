@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { KernelCall, eachFlavour } from './harness.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 
 /** Distance from a wanted number in units of the last place of the f32 nearest to it. */
 function ulps(got: number, want: number): number {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fullest, gaussians, integers } from './data.ts';
-import { expectExact, expectWithin, largest, tolerance } from './claims.ts';
+import { expectExact, expectSplitFree, expectWithin, largest, tolerance } from './claims.ts';
 import { eachFlavour } from './harness.ts';
 import { INITS } from './weightCalls.ts';
 import { weightCases } from './weightCases.ts';
@@ -38,7 +38,7 @@ eachFlavour((flavour) => {
       for (const [i, call] of forward.entries()) expectExact(call, flavour, INITS[i]);
     });
 
-    test.each(whole)("$name: W' dy scatters to the right inputs and no others", ({ backward }) => {
+    test.each(whole)("$name: W' dy adds to the right inputs and no others", ({ backward }) => {
       for (const [i, call] of backward.entries()) expectExact(call, flavour, INITS[i]);
     });
   });
@@ -50,10 +50,15 @@ eachFlavour((flavour) => {
     expect(dot(y, dy)).not.toBe(0);
   });
 
-  test.each(gaussian)('$name: Gaussians stay within the rounding of a sum', ({ forward, backward, forwardAllowed, backwardAllowed }) => {
-    expectWithin(forward, flavour, forwardAllowed);
-    expectWithin(backward, flavour, backwardAllowed);
-  });
+  test.each(gaussian)(
+    '$name: Gaussians stay within the rounding of a sum, the same for every share',
+    ({ forward, backward, forwardAllowed, backwardAllowed }) => {
+      expectWithin(forward, flavour, forwardAllowed);
+      expectWithin(backward, flavour, backwardAllowed);
+      expectSplitFree(forward, flavour);
+      expectSplitFree(backward, flavour);
+    },
+  );
 });
 
 /** Exact for small integers. */

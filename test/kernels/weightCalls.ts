@@ -1,8 +1,10 @@
 /** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR, blocks and panels behind one face. */
+import { transposeCsr } from '../../src/kernels/reference/csr.ts';
 import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
+import { blockCount, pointerCount } from '../../src/sparse/csr.ts';
 import { BLOCK_ROWS } from '../../src/sparse/quad.ts';
-import type { BlockWeight, PackedWeight } from '../../src/sparse/weight.ts';
+import type { BlockWeight, CsrWeight, PackedWeight } from '../../src/sparse/weight.ts';
 import type { Elements } from './elements.ts';
 import { KernelCall } from './harness.ts';
 
@@ -20,6 +22,16 @@ function started(init: Init, name: string, initial: Floats): { out: number | Ele
 /** The arguments that say where a block weight's values are. */
 function structureOf({ starts, index, block }: BlockWeight): { starts: Uint32Array; index: Uint8Array; R: number; C: number } {
   return { starts, index, R: BLOCKS[block].rows, C: BLOCKS[block].cols };
+}
+
+/** What transposeCsr makes of a weight with other values. */
+export function transposed(
+  { rows, cols, kept, rowPtr, index }: CsrWeight,
+  values: ArrayLike<number>,
+): { w: Float64Array; colPtr: Uint32Array; index: Uint8Array } {
+  const [wT, colPtr, indexT] = [new Float64Array(kept), new Uint32Array(pointerCount(rows, cols)), new Uint8Array(kept)];
+  transposeCsr(wT, colPtr, indexT, Float64Array.from(values), rowPtr, index, rows, cols, 0, blockCount(rows, cols));
+  return { w: wT, colPtr, index: indexT };
 }
 
 export class WeightCalls {
@@ -70,10 +82,21 @@ export class WeightCalls {
     const args = { dx, init: from, dy, w, M, K };
     if (this.weight.format === 'quad')
       return new KernelCall('spmmTQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
-    if (this.weight.format === 'csr')
-      return new KernelCall('spmmTCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+    if (this.weight.format === 'csr') {
+      const { w: wT, ...lists } = transposed(this.weight, w);
+      return new KernelCall('spmmTCsr', this.tiles, { ...args, w: Float32Array.from(wT), ...lists });
+    }
     if (this.weight.format === 'block') return new KernelCall('spmmTBlock', this.tiles, { ...args, ...structureOf(this.weight) });
     return new KernelCall('gemmT', this.tiles, { ...args, features: M });
+  }
+
+  /** CSR of W' with other values. */
+  transpose(values: Floats): KernelCall<'transposeCsr'> {
+    const { weight } = this;
+    if (weight.format !== 'csr') throw new TypeError(`transpose: expected csr, got ${weight.format}.`);
+    const { rows: M, cols: K, kept, rowPtr, index } = weight;
+    const sizes = { wT: kept, colPtr: pointerCount(M, K), indexT: kept };
+    return new KernelCall('transposeCsr', blockCount(M, K), { ...sizes, w: values, rowPtr, index, M, K });
   }
 
   /** merged = (W + scaling up downT') on the pattern; rank 0 where there are no factors, W = 0 where `into` is zeros. */

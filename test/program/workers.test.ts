@@ -2,7 +2,7 @@ import { ADAPTER_METHODS } from '../../src/adapters/methods.ts';
 import { describe, expect, test } from 'vitest';
 import { createMemory, instantiateKernels } from '../../src/kernels/load.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 import { SCRATCH_BYTES } from '../../src/kernels/table.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { Training } from '../../src/models/llama.ts';

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { nonZeros, patternOf, quadsOfElements, quadsOfMask } from '../../src/sparse/keepMask.ts';
-import { pack } from '../../src/sparse/pack.ts';
-import { MASKS, gaussians, masked } from '../kernels/data.ts';
+import { MASKS } from '../kernels/data.ts';
 
 const [ROWS, COLS] = [64, 96];
 
@@ -46,21 +45,6 @@ describe('the name of a pattern', () => {
   test('nothing kept is unstructured, not any N:M', () => {
     expect(named(new Uint8Array(64), 16)).toBe('unstructured');
   });
-});
-
-describe('the format chosen', () => {
-  const formatOf = (name: keyof typeof MASKS): string => {
-    const keep = MASKS[name](new Random(1), ROWS, COLS);
-    return pack('F32', masked(gaussians(new Random(2), ROWS * COLS), keep), ROWS, COLS).format;
-  };
-
-  test.each([
-    ['2:4', 'quad'],
-    ['1:4', 'quad'],
-    ['50 %', 'quad'],
-    ['90 % sparse', 'csr'],
-    ['dense', 'dense'],
-  ] as const)('%s goes to %s', (name, format) => expect(formatOf(name)).toBe(format));
 });
 
 test('non-zeros by type: both zeros are zeros, and no bit pattern else is', () => {

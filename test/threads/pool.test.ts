@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { WorkerError } from '../../src/core/errors.ts';
 import { kernelModule } from '../../src/io/kernelModule.ts';
-import type { Flavour } from '../../src/kernels/table.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 import type { Training } from '../../src/models/llama.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';

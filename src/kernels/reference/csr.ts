@@ -3,19 +3,19 @@ import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
 import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
-const BLOCK_COLUMNS = 256;
+const BLOCK = 256;
 const rowOf = (row: number): number => row;
 
 /** Reads the index: for each block of inputs, each row: its inputs. */
 function entries(rowPtr: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
   const rows = new Uint32Array(index.length);
   const cols = new Uint32Array(index.length);
-  for (let block = 0; block < Math.ceil(K / BLOCK_COLUMNS); block++) {
+  for (let block = 0; block < Math.ceil(K / BLOCK); block++) {
     for (let i = 0; i < M; i++) {
       const at = block * (M + 1) + i;
       for (let n = rowPtr[at]!; n < rowPtr[at + 1]!; n++) {
         rows[n] = i;
-        cols[n] = block * BLOCK_COLUMNS + index[n]!;
+        cols[n] = block * BLOCK + index[n]!;
       }
     }
   }
@@ -37,10 +37,43 @@ export function spmmCsr(
   spmm(y, init, x, w, entries(rowPtr, index, M, K), M, K, begin, end);
 }
 
+/** Reads the transposed index: for each block of inputs, each block of rows: each input's rows. */
+function transposedEntries(colPtr: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
+  const rows = new Uint32Array(index.length);
+  const cols = new Uint32Array(index.length);
+  const width = Math.ceil(K / BLOCK);
+  for (let j = 0; j < K; j++) {
+    for (let r = 0; r < Math.ceil(M / BLOCK); r++) {
+      const at = (r * width + Math.floor(j / BLOCK)) * (BLOCK + 1) + (j % BLOCK);
+      for (let n = colPtr[at]!; n < colPtr[at + 1]!; n++) {
+        rows[n] = r * BLOCK + index[n]!;
+        cols[n] = j;
+      }
+    }
+  }
+  return { rows, cols };
+}
+
 export function spmmTCsr(
   dx: Float64Array,
   init: Maybe,
   dy: Float64Array,
+  w: Float64Array,
+  colPtr: Uint32Array,
+  index: Uint8Array,
+  M: number,
+  K: number,
+  begin: number,
+  end: number,
+): void {
+  spmmT(dx, init, dy, w, transposedEntries(colPtr, index, M, K), M, K, begin, end);
+}
+
+/** Units are blocks of rows and inputs. */
+export function transposeCsr(
+  wT: Float64Array,
+  colPtr: Uint32Array,
+  indexT: Uint8Array,
   w: Float64Array,
   rowPtr: Uint32Array,
   index: Uint8Array,
@@ -49,7 +82,20 @@ export function spmmTCsr(
   begin: number,
   end: number,
 ): void {
-  spmmT(dx, init, dy, w, entries(rowPtr, index, M, K), M, K, begin, end);
+  const { rows, cols } = entries(rowPtr, index, M, K);
+  const width = Math.ceil(K / BLOCK);
+  for (let unit = begin; unit < end; unit++) {
+    const [r, b] = [Math.floor(unit / width), unit % width];
+    // The values of a block of rows and inputs are in the same range in both orders.
+    let at = rowPtr[b * (M + 1) + r * BLOCK]!;
+    const own = Array.from({ length: rowPtr[b * (M + 1) + Math.min((r + 1) * BLOCK, M)]! - at }, (_, i) => at + i);
+    own.sort((m, n) => cols[m]! - cols[n]! || rows[m]! - rows[n]!);
+    for (let c = 0; c <= BLOCK; c++) colPtr[unit * (BLOCK + 1) + c] = at + own.filter((n) => cols[n]! - b * BLOCK < c).length;
+    for (const n of own) {
+      wT[at] = w[n]!;
+      indexT[at++] = rows[n]! % BLOCK;
+    }
+  }
 }
 
 export function mergeCsr(

@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import type { Flavour } from '../../src/core/flavour.ts';
+import { Random } from '../../src/core/random.ts';
+import { chooseFormat } from '../../src/sparse/choose.ts';
+import { pack } from '../../src/sparse/pack.ts';
+import { MASKS, gaussians, masked } from '../kernels/data.ts';
+
+const FLAVOURS: readonly Flavour[] = ['plain', 'relaxed', 'wide'];
+
+describe('the table', () => {
+  test.each([
+    ['unstructured', 0.39, ['csr', 'csr', 'csr']],
+    ['unstructured', 0.42, ['quad', 'csr', 'csr']],
+    ['4:8', 0.5, ['quad', 'quad', 'csr']],
+    ['unstructured', 0.97, ['quad', 'quad', 'quad']],
+    ['1:4', 0.25, ['csr', 'csr', 'csr']],
+    ['2:4', 0.5, ['quad', 'quad', 'quad']],
+    ['1:2', 0.5, ['quad', 'quad', 'quad']],
+    ['4x4', 0.3, ['block', 'block', 'block']],
+    ['dense', 1, ['dense', 'dense', 'dense']],
+  ] as const)('%s at %d goes to %s on plain, relaxed and wide kernels', (pattern, density, formats) => {
+    expect(FLAVOURS.map((flavour) => chooseFormat(pattern, density, flavour))).toEqual(formats);
+  });
+});
+
+describe('packing', () => {
+  const formatOf = (name: keyof typeof MASKS, flavour?: Flavour): string => {
+    const keep = MASKS[name](new Random(1), 64, 96);
+    return pack('F32', masked(gaussians(new Random(2), 64 * 96), keep), 64, 96, { flavour }).format;
+  };
+
+  test('goes by the mask and the flavour', () => {
+    expect(FLAVOURS.map((flavour) => formatOf('50 %', flavour))).toEqual(['quad', 'quad', 'csr']);
+    expect((['2:4', '1:4', '90 % sparse', 'dense'] as const).map((name) => formatOf(name, 'plain'))).toEqual([
+      'quad',
+      'csr',
+      'csr',
+      'dense',
+    ]);
+  });
+
+  test('is for relaxed kernels where nobody says, on any host', () => {
+    expect(formatOf('50 %')).toBe(formatOf('50 %', 'relaxed'));
+  });
+});
