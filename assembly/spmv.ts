@@ -155,17 +155,27 @@ function rowsOf(dtype: i32, y: usize, x: usize, values: usize, rows: usize, inde
   let n = <usize>load<u32>(rows + (begin << 2));
   for (let r = begin; r < end; r++) {
     const last = <usize>load<u32>(rows + (r << 2), 4), o = y + (r << 2);
-    let acc = f32x4.splat(0);
-    for (; n + 4 <= last; n += 4) {
-      const i = index + n;
-      let xs = v128.load32_zero(x + (<usize>load<u8>(i) << 2));
-      xs = v128.load32_lane(x + (<usize>load<u8>(i, 1) << 2), xs, 1);
-      xs = v128.load32_lane(x + (<usize>load<u8>(i, 2) << 2), xs, 2);
-      xs = v128.load32_lane(x + (<usize>load<u8>(i, 3) << 2), xs, 3);
-      acc = madd(weights4(values, n, dtype), xs, acc);
+    // Two sums, so that a multiply-add seldom waits for the one before it.
+    let acc = f32x4.splat(0), other = acc;
+    for (; n + 8 <= last; n += 8) {
+      acc = madd(weights4(values, n, dtype), inputs4(x, index + n), acc);
+      other = madd(weights4(values, n + 4, dtype), inputs4(x, index + n + 4), other);
+    }
+    if (n + 4 <= last) {
+      acc = madd(weights4(values, n, dtype), inputs4(x, index + n), acc);
+      n += 4;
     }
     let rest: f32 = 0;
     for (; n < last; n++) rest += weightAt(values, n, dtype) * load<f32>(x + (<usize>load<u8>(index + n) << 2));
-    store<f32>(o, load<f32>(o) + (sum(acc) + rest));
+    store<f32>(o, load<f32>(o) + (sum(f32x4.add(acc, other)) + rest));
   }
+}
+
+/** The inputs that the next four values of the index stand at. */
+@inline
+function inputs4(x: usize, i: usize): v128 {
+  let v = v128.load32_zero(x + (<usize>load<u8>(i) << 2));
+  v = v128.load32_lane(x + (<usize>load<u8>(i, 1) << 2), v, 1);
+  v = v128.load32_lane(x + (<usize>load<u8>(i, 2) << 2), v, 2);
+  return v128.load32_lane(x + (<usize>load<u8>(i, 3) << 2), v, 3);
 }

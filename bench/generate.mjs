@@ -1,7 +1,7 @@
 // A step of generation against the memory that it reads, on one thread.
 //
 //   npm run bench:generate -- [--shape 135m|1b] [--weights 2:4|unstructured|dense] [--dtype BF16|F16|F32] [--cached 128]
-//                             [--flavour plain|relaxed] [--rounds 12]
+//                             [--flavour plain|relaxed] [--format quad|csr] [--rounds 12]
 //
 // Every new token reads every packed weight once, so bytes / bandwidth is the least time it can take. The bandwidth is that
 // of a WebAssembly loop that only reads, over as many bytes, measured in turn with the steps of the same run; the best of
@@ -25,6 +25,7 @@ const { values: options } = parseArgs({
     dtype: { type: 'string', default: 'BF16' },
     cached: { type: 'string', default: '128' },
     flavour: { type: 'string', default: 'auto' },
+    format: { type: 'string' },
     rounds: { type: 'string', default: '12' },
   },
 });
@@ -50,6 +51,7 @@ function pair(i, random) {
 const shape = SHAPES[/** @type {keyof typeof SHAPES} */ (options.shape)];
 const mask = MASKS[/** @type {keyof typeof MASKS} */ (options.weights)];
 const dtype = /** @type {import('../dist/core/dtypes.js').WeightDtype} */ (options.dtype);
+const format = /** @type {import('../dist/sparse/weight.js').PackedWeight['format'] | undefined} */ (options.format);
 const cached = Number(options.cached);
 const rounds = Number(options.rounds);
 const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed'} */ (options.flavour));
@@ -79,7 +81,7 @@ const elements = (rows, cols, keep) =>
 // All layers have the same weights, each in memory of its own.
 const blocks = PROJECTIONS.map((projection) => {
   const [rows, cols] = projectionShape(config, projection);
-  return { projection, weight: pack(dtype, elements(rows, cols, mask), rows, cols, { flavour }) };
+  return { projection, weight: pack(dtype, elements(rows, cols, mask), rows, cols, { packedFor: 'one token', ...(format && { format }) }) };
 });
 const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
 const table = packDense(

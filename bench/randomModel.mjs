@@ -68,7 +68,7 @@ export function randomModel(config, { pattern, dtype, seed = 1, home, flavour })
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
       const [rows, cols] = projectionShape(config, projection);
-      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random), rows, cols, { flavour });
+      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random), rows, cols, { packedFor: flavour });
       linears.set(name, home ? home.linear(name, weight) : weight);
     }
     gains.set(normName(layer, 'input_layernorm'), gain());

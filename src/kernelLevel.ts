@@ -29,7 +29,7 @@ import { pack as packElements, unpack as unpackElements } from './sparse/pack.ts
 import type { PackedWeight } from './sparse/weight.ts';
 
 export { probeFlavour } from './kernels/load.ts';
-export type { Flavour } from './core/flavour.ts';
+export type { Flavour, PackedFor } from './core/flavour.ts';
 export type { AdapterGradient } from './adapters/lors.ts';
 export type { FactorTensors } from './adapters/factors.ts';
 export type { PackOptions } from './sparse/pack.ts';
@@ -41,11 +41,11 @@ export interface KernelOptions {
 }
 
 /**
- * Packs a matrix [rows, cols]; its zeros are the mask unless `keep` says so. The format is chosen for the kernels of `flavour`, the fastest
+ * Packs a matrix [rows, cols]; its zeros are the mask unless `keep` says so. The format is chosen for the kernels that `packedFor` says, the fastest
  * that the host validates when absent. Throws RangeError for a wrong length.
  */
 export function pack(matrix: Float32Array, rows: number, cols: number, options: PackOptions = {}): PackedWeight {
-  return packElements('F32', matrix, rows, cols, { flavour: probeFlavour(), ...options });
+  return packElements('F32', matrix, rows, cols, { packedFor: probeFlavour(), ...options });
 }
 
 /** The matrix [rows, cols] of a packed f32 weight. */

@@ -3,3 +3,6 @@
  * widens to 256 bits, on request only (io/wideModule.ts).
  */
 export type Flavour = 'plain' | 'relaxed' | 'wide';
+
+/** What weights are packed for: products of many tokens by kernels of a flavour, or of one token at a time, as text is generated. */
+export type PackedFor = Flavour | 'one token';

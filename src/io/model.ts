@@ -1,7 +1,7 @@
 /** Models from and to directories. */
 import { basename, join, resolve } from 'node:path';
 import type { WeightDtype } from '../core/dtypes.ts';
-import type { Flavour } from '../core/flavour.ts';
+import type { PackedFor } from '../core/flavour.ts';
 import { probeFlavour } from '../kernels/load.ts';
 import { parseConfig } from '../models/config.ts';
 import { castModel, configOf } from '../models/fuse.ts';
@@ -13,12 +13,12 @@ import { readJson } from './json.ts';
 
 /**
  * Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Weights go where `home` puts them, one at a
- * time, so that no two copies of the model exist, in formats for kernels of `flavour`. Throws FormatError or UnsupportedError.
+ * time, so that no two copies of the model exist, in formats for the kernels that `packedFor` says. Throws FormatError or UnsupportedError.
  */
-export function loadModel(directory: string, home?: WeightHome, flavour: Flavour = probeFlavour()): LlamaModel {
+export function loadModel(directory: string, home?: WeightHome, packedFor: PackedFor = probeFlavour()): LlamaModel {
   const source = openCheckpoint(directory);
   const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
-  return readModel(source, config, home, flavour);
+  return readModel(source, config, home, packedFor);
 }
 
 export interface SaveModelOptions {

@@ -2,7 +2,7 @@
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { DTYPE_BYTES, decodeWeights, encodeWeights } from '../core/dtypes.ts';
 import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
-import type { Flavour } from '../core/flavour.ts';
+import type { PackedFor } from '../core/flavour.ts';
 import type { TensorSource } from '../core/tensorSource.ts';
 import { Fingerprint, addPattern } from '../sparse/fingerprint.ts';
 import { keepMaskOf, pack, packDense, unpack } from '../sparse/pack.ts';
@@ -40,8 +40,8 @@ export interface WeightHome {
 const AS_PACKED: WeightHome = { linear: (_name, weight) => weight, table: (weight) => weight };
 
 /** Reads and checks every tensor. Throws FormatError or UnsupportedError naming the tensor. */
-export function readModel(source: TensorSource, config: LlamaConfig, home = AS_PACKED, flavour?: Flavour): LlamaModel {
-  const builder = new ModelBuilder(source, config, home, flavour);
+export function readModel(source: TensorSource, config: LlamaConfig, home = AS_PACKED, packedFor?: PackedFor): LlamaModel {
+  const builder = new ModelBuilder(source, config, home, packedFor);
   for (const name of builder.wanted) builder.add(name, source.read(name));
   return builder.finish();
 }
@@ -56,18 +56,18 @@ export class ModelBuilder {
   readonly #list: TensorList;
   readonly #config: LlamaConfig;
   readonly #home: WeightHome;
-  readonly #flavour: Flavour | undefined;
+  readonly #packedFor: PackedFor | undefined;
   readonly #tied: boolean;
   readonly #linears = new Map<string, PackedWeight>();
   readonly #gains = new Map<string, Gain>();
   readonly #tables = new Map<string, DenseWeight>();
 
-  /** Checks all that can be without the bytes; `flavour` is that of the kernels which the weights are for. Throws FormatError or UnsupportedError naming the tensor. */
-  constructor(list: TensorList, config: LlamaConfig, home = AS_PACKED, flavour?: Flavour) {
+  /** Checks all that can be without the bytes; `packedFor` says which kernels the weights are for. Throws FormatError or UnsupportedError naming the tensor. */
+  constructor(list: TensorList, config: LlamaConfig, home = AS_PACKED, packedFor?: PackedFor) {
     this.#list = list;
     this.#config = config;
     this.#home = home;
-    this.#flavour = flavour;
+    this.#packedFor = packedFor;
     this.#tied = config.tied;
     const modules = [...expectedModules(config)];
     for (const [name, shape] of modules) {
@@ -86,7 +86,7 @@ export class ModelBuilder {
     const { dtype, elements } = checkedElements(this.#list, name, bytes);
     if (cols === undefined) this.#gains.set(name, { dtype, values: decodeWeights(dtype, elements) });
     else if (name === EMBEDDING || name === HEAD) this.#tables.set(name, this.#home.table(packDense(dtype, elements, rows, cols)));
-    else this.#linears.set(name, this.#home.linear(name, pack(dtype, elements, rows, cols, { flavour: this.#flavour })));
+    else this.#linears.set(name, this.#home.linear(name, pack(dtype, elements, rows, cols, { packedFor: this.#packedFor })));
   }
 
   /** The model, once every wanted tensor was added. */

@@ -157,5 +157,5 @@ function pruneWeight(
     }
     if (!keep[i]) elements[i] = 0;
   }
-  return pack(dtype, elements, rows, cols, { keep, flavour });
+  return pack(dtype, elements, rows, cols, { keep, packedFor: flavour });
 }

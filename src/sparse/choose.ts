@@ -2,7 +2,7 @@
  * Which format a mask is packed in: a measured table, and not a trial at start-up, since the order of sums follows the format, and
  * runs are to repeat bit for bit.
  */
-import type { Flavour } from '../core/flavour.ts';
+import type { Flavour, PackedFor } from '../core/flavour.ts';
 import { isBlockName } from './block.ts';
 import type { PackedWeight } from './weight.ts';
 
@@ -15,9 +15,13 @@ const CSR_BELOW = { plain: 0.4, relaxed: 0.45, wide: 0.95 } as const satisfies R
 /** Two of every four: quads then have one loop, of the kind that suits them best, and win on every flavour. */
 const TWO_OF_FOUR: readonly string[] = ['2:4', '1:2'];
 
-/** The format for a mask's pattern (as patternOf names it) and density. */
-export function chooseFormat(pattern: string, density: number, flavour: Flavour): PackedWeight['format'] {
+/**
+ * The format for a mask's pattern (as patternOf names it) and density. One token takes CSR whatever the mask: quads add to a scattered
+ * row for every two weights, which costs more than they save in bytes.
+ */
+export function chooseFormat(pattern: string, density: number, packedFor: PackedFor): PackedWeight['format'] {
   if (pattern === 'dense') return 'dense';
   if (isBlockName(pattern)) return 'block';
-  return density < CSR_BELOW[flavour] && !TWO_OF_FOUR.includes(pattern) ? 'csr' : 'quad';
+  if (packedFor === 'one token') return 'csr';
+  return density < CSR_BELOW[packedFor] && !TWO_OF_FOUR.includes(pattern) ? 'csr' : 'quad';
 }

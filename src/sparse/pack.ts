@@ -2,7 +2,7 @@
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { decodeWeights } from '../core/dtypes.ts';
 import { explain } from '../core/errors.ts';
-import type { Flavour } from '../core/flavour.ts';
+import type { PackedFor } from '../core/flavour.ts';
 import type { BlockName } from './block.ts';
 import { BLOCK_NAMES, eachInBlocks, packBlocks } from './block.ts';
 import { chooseFormat } from './choose.ts';
@@ -14,10 +14,10 @@ import type { BlockWeight, DenseWeight, PackedWeight } from './weight.ts';
 export interface PackOptions {
   /** 1 = kept, [rows, cols]; the non-zeros when absent. */
   readonly keep?: Uint8Array;
-  /** The format; chosen by pattern, density and flavour when absent. */
+  /** The format; chosen by pattern, density and what it is for when absent. */
   readonly format?: PackedWeight['format'];
-  /** Of the kernels that the weight is for; `relaxed` when absent, as most hosts have it. */
-  readonly flavour?: Flavour | undefined;
+  /** The kernels that the weight is for; `relaxed` when absent, as most hosts have it. */
+  readonly packedFor?: PackedFor | undefined;
   /** With format `block`: which; the largest that the mask is made of when absent. */
   readonly block?: BlockName;
 }
@@ -34,7 +34,7 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
   const quads = options.keep ? quadsOfMask(options.keep, rows, cols) : quadsOfElements(dtype, elements, rows, cols);
   const pattern = patternOf(quads, rows, cols);
   const kept = keptIn(quads);
-  const format = options.format ?? chooseFormat(pattern, kept / elements.length, options.flavour ?? 'relaxed');
+  const format = options.format ?? chooseFormat(pattern, kept / elements.length, options.packedFor ?? 'relaxed');
   if (format === 'dense') return packDense(dtype, elements, rows, cols);
   const values = sameKind(elements, kept);
   const common = { rows, cols, dtype, pattern, kept, values };

@@ -25,7 +25,7 @@ export async function evaluate(
   const settings = resolveOptions(EVALUATE_OPTIONS, options);
   const { flavour, threads, sessions } = openHost(settings);
   const arena = new Arena(true);
-  const model = loadModelInto(settings.model, arena, { place: settings.weights, flavour, directory: tmpdir() });
+  const model = loadModelInto(settings.model, arena, { place: settings.weights, packedFor: flavour, directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(model, tokenizer);
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter);

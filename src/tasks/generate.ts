@@ -21,8 +21,8 @@ export async function* generate(options: Given<typeof GENERATE_OPTIONS>): AsyncG
   const arena = new Arena(true);
   // Where an adapter is merged, the merged weights take the place of the model's.
   const base = settings.adapter
-    ? loadModel(settings.model, undefined, flavour)
-    : loadModelInto(settings.model, arena, { place: settings.weights, flavour, directory: tmpdir() });
+    ? loadModel(settings.model, undefined, 'one token')
+    : loadModelInto(settings.model, arena, { place: settings.weights, packedFor: 'one token', directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(base, tokenizer);
   const model =

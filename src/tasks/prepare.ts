@@ -43,7 +43,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
   const load = (directory: string): LlamaModel =>
     loadModelInto(directory, arena, {
       place: settings.weights,
-      flavour: host.flavour,
+      packedFor: host.flavour,
       memoryBytes: settings.memory,
       directory: settings.out,
     });

@@ -51,7 +51,7 @@ export async function search(
   }
   const { sessions, flavour } = openHost(settings);
   const arena = new Arena(true);
-  const model = loadModelInto(settings.model, arena, { place: settings.weights, flavour, directory: tmpdir() });
+  const model = loadModelInto(settings.model, arena, { place: settings.weights, packedFor: flavour, directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(model, tokenizer);
   checkAdapter(model, adapter);

@@ -2,7 +2,7 @@
 import { totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { DTYPE_BYTES } from '../core/dtypes.ts';
-import type { Flavour } from '../core/flavour.ts';
+import type { PackedFor } from '../core/flavour.ts';
 import { openCheckpoint } from '../io/checkpoint.ts';
 import { fileHome, homeOf, stagedHome } from '../io/homes.ts';
 import { readJson } from '../io/json.ts';
@@ -23,8 +23,8 @@ const MEMORY_SHARE = 0.75;
 
 export interface WeightLimits {
   readonly place: WeightPlace;
-  /** Of the kernels that the weights are for. */
-  readonly flavour: Flavour;
+  /** The kernels that the weights are for. */
+  readonly packedFor: PackedFor;
   /** What the process may take, where there is a limit. */
   readonly memoryBytes?: number | undefined;
   /** Where a file of packed weights may be made. */
@@ -33,25 +33,25 @@ export interface WeightLimits {
 
 /** Loads a model directory, each weight to the place that `limits` say. Throws as loadModel does, and OutputError. */
 export function loadModelInto(directory: string, arena: Arena, limits: WeightLimits): LlamaModel {
-  const { flavour } = limits;
+  const { packedFor } = limits;
   const place = limits.place === 'auto' ? choose(directory, limits) : limits.place;
-  if (place === 'arena') return loadModel(directory, homeOf(arena), flavour);
-  return loadModel(directory, place === 'memory' ? stagedHome(arena) : fileHome(arena, limits.directory), flavour);
+  if (place === 'arena') return loadModel(directory, homeOf(arena), packedFor);
+  return loadModel(directory, place === 'memory' ? stagedHome(arena) : fileHome(arena, limits.directory), packedFor);
 }
 
-function choose(directory: string, { flavour, memoryBytes = totalmem() }: WeightLimits): Exclude<WeightPlace, 'auto'> {
-  const { projections, tables } = estimate(directory, flavour);
+function choose(directory: string, { packedFor, memoryBytes = totalmem() }: WeightLimits): Exclude<WeightPlace, 'auto'> {
+  const { projections, tables } = estimate(directory, packedFor);
   if (projections + tables <= ARENA_SHARE) return 'arena';
   return projections <= Math.min(memoryBytes, totalmem()) * MEMORY_SHARE ? 'memory' : 'file';
 }
 
 /** Bytes of the packed model, from its first matrix: all are pruned alike, or near enough to choose a place. */
-function estimate(directory: string, flavour: Flavour): { projections: number; tables: number } {
+function estimate(directory: string, packedFor: PackedFor): { projections: number; tables: number } {
   const source = openCheckpoint(directory);
   const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
   const [rows, cols] = projectionShape(config, 'q_proj');
   const { dtype, elements } = readWeight(source, projectionName(0, 'q_proj'), [rows, cols]);
-  const perElement = packedBytes(pack(dtype, elements, rows, cols, { flavour })) / (rows * cols);
+  const perElement = packedBytes(pack(dtype, elements, rows, cols, { packedFor })) / (rows * cols);
   const elementsOfBlock = PROJECTIONS.reduce((n, projection) => {
     const [r, c] = projectionShape(config, projection);
     return n + r * c;

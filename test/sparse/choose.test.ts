@@ -23,10 +23,21 @@ describe('the table', () => {
   });
 });
 
+test('one token takes CSR for every mask but blocks and none', () => {
+  const cases = [
+    ['2:4', 0.5],
+    ['unstructured', 0.97],
+    ['1:4', 0.25],
+    ['4x4', 0.3],
+    ['dense', 1],
+  ] as const;
+  expect(cases.map(([pattern, density]) => chooseFormat(pattern, density, 'one token'))).toEqual(['csr', 'csr', 'csr', 'block', 'dense']);
+});
+
 describe('packing', () => {
   const formatOf = (name: keyof typeof MASKS, flavour?: Flavour): string => {
     const keep = MASKS[name](new Random(1), 64, 96);
-    return pack('F32', masked(gaussians(new Random(2), 64 * 96), keep), 64, 96, { flavour }).format;
+    return pack('F32', masked(gaussians(new Random(2), 64 * 96), keep), 64, 96, { packedFor: flavour }).format;
   };
 
   test('goes by the mask and the flavour', () => {
