@@ -1,4 +1,4 @@
-// Sparse weights in pattern-bucketed quads: N:M masks and unstructured ones down to a fifth.
+// Sparse weights in pattern-bucketed quads: 2:4 masks, and those that keep many (src/sparse/choose.ts).
 //
 //   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
 //
