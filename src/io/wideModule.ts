@@ -75,8 +75,9 @@ function everyFormat(): LlamaModel {
   const config = parseConfig(
     {
       model_type: 'llama',
-      hidden_size: 64,
-      intermediate_size: 172,
+      // Not a multiple of a tile; and 512 inputs, whose dense panels are copied, with second blocks of quads and CSR.
+      hidden_size: 72,
+      intermediate_size: 512,
       num_hidden_layers: 8,
       num_attention_heads: 4,
       num_key_value_heads: 2,

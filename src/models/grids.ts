@@ -1,4 +1,5 @@
 /** Models and grids: the grid of each projection, and the model whose weights are on them. */
+import type { PackedFor } from '../core/flavour.ts';
 import { decodeWeights } from '../core/dtypes.ts';
 import type { Grid } from '../quant/grid.ts';
 import { gridOf, snapped } from '../quant/grid.ts';
@@ -26,11 +27,14 @@ export function gridsOf(model: LlamaModel, names: Iterable<string>, size: number
   return new Map([...names].map((name) => [name, gridFor(name)]));
 }
 
-/** The model with every projection that has a grid on it, in F32. What a grid rounds to 0 is pruned from then on, as SQFT has it. */
-export function snapModel(model: LlamaModel, grids: ReadonlyMap<string, Grid>): LlamaModel {
+/**
+ * The model with every projection that has a grid on it, in F32, packed for the kernels that `packedFor` says. What a grid rounds to 0 is
+ * pruned from then on, as SQFT has it.
+ */
+export function snapModel(model: LlamaModel, grids: ReadonlyMap<string, Grid>, packedFor?: PackedFor): LlamaModel {
   const snap = (name: string, grid: Grid): PackedWeight => {
     const { rows, cols } = grid;
-    return pack('F32', snapped(elementsOf(model.linears.get(name)!), grid), rows, cols);
+    return pack('F32', snapped(elementsOf(model.linears.get(name)!), grid), rows, cols, { packedFor });
   };
   return withValues(model, { linears: new Map([...grids].map(([name, grid]) => [name, snap(name, grid)])) });
 }

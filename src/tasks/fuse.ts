@@ -29,7 +29,8 @@ export function fuse(options: Given<typeof FUSE_OPTIONS>): LlamaModel {
   const settings = resolveOptions(FUSE_OPTIONS, options);
   const dtype = settings.dtype === 'keep' ? undefined : settings.dtype;
   const adapter = loadAdapter(settings.adapter);
-  const fused = fuseAdapter(loadModel(settings.model), adapter, kernelModule(settings.kernels).module, dtype);
+  const { module, flavour } = kernelModule(settings.kernels);
+  const fused = fuseAdapter(loadModel(settings.model, undefined, flavour), adapter, module, dtype);
   createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
   saveModel(fused, settings.out, { dtype, copyFrom: settings.model, existing: 'allow' });
   const grids = [...adapter.modules].flatMap(([name, { grid }]) => (grid ? [[name, grid] as const] : []));

@@ -19,9 +19,9 @@ export async function* generate(options: Given<typeof GENERATE_OPTIONS>): AsyncG
   const settings = resolveOptions(GENERATE_OPTIONS, options);
   const { flavour, sessions } = openHost(settings);
   const arena = new Arena(true);
-  // Where an adapter is merged, the merged weights take the place of the model's.
+  // Where an adapter is merged, in the formats that it was trained in, the merged weights take the place of the model's.
   const base = settings.adapter
-    ? loadModel(settings.model, undefined, 'one token')
+    ? loadModel(settings.model, undefined, flavour)
     : loadModelInto(settings.model, arena, { place: settings.weights, packedFor: 'one token', directory: tmpdir() });
   const tokenizer = loadTokenizer(settings.model);
   checkTokenizer(base, tokenizer);

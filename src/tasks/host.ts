@@ -56,7 +56,7 @@ const RUNNING_BYTES = 10e6;
 /** What the arena may take of a limit on the whole process: the rest of it is there already, and threads are still to come. */
 export async function arenaBudget(memory: number | undefined, arena: Arena, threads: number): Promise<number | undefined> {
   if (memory === undefined) return undefined;
-  const others = (await residentBytes()) - arena.end + threads * THREAD_BYTES + HOST_BYTES;
+  const others = (await residentBytes()) - arena.end + threads * (THREAD_BYTES + RUNNING_BYTES) + HOST_BYTES;
   if (memory > others) return memory - others;
   throw new MemoryBudgetError(
     explain('--memory', `more than the ${megabytes(others)} that the process takes beside weights and training`, megabytes(memory)),
@@ -65,4 +65,4 @@ export async function arenaBudget(memory: number | undefined, arena: Arena, thre
 
 /** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of. */
 const THREAD_BYTES = 10e6;
-const HOST_BYTES = 30e6;
+const HOST_BYTES = 20e6;

@@ -97,7 +97,7 @@ export async function compare(options: Given<typeof COMPARE_OPTIONS>, { onEvent,
     }
     const ends = [...kept.values()].map(({ result }) => result.curve.at(-1)!.perplexity);
     const target = settings.target ?? Math.max(...ends);
-    const base = loadModel(model);
+    const base = loadModel(model, undefined, kernelModule(settings.kernels).flavour);
     const rows = methods.map((method) => rowOf(method, kept.get(method), { base, before, target, settings }));
     const report: CompareReport = {
       schema: 'lors-compare/1',
