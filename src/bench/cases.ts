@@ -78,7 +78,7 @@ export async function openGroup(
   const planned = patterns.flatMap((pattern) => {
     // Matrices are made again for each check: all of them together would take far more room than what is packed.
     const matrix = (): Float32Array => (pattern.kind === 'dense' ? dense() : makeMatrix(pattern, problem));
-    const weight = pack('F32', matrix(), rows, cols, { packedFor: flavour });
+    const weight = pack('F32', matrix(), rows, cols, { packedFor: tokens === 1 ? 'one token' : flavour });
     const ready = new WeightOps(pattern.name, weight);
     return ops.map((op) => ({ op, pattern, weight, built: build(op, pattern, ready, problem, buffers, matrix, gradients) }));
   });
