@@ -89,8 +89,8 @@ function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usi
 }
 
 /**
- * The same for two tiles, which share each weight and what is listed. Each is a block of its own, with a way out between them: V8 moves a block's loads to its start, and those of
- * both would not fit the registers beside the sums.
+ * The same for two tiles, which share each weight and what is listed. Each is a block of its own, with a way out between them: V8 moves
+ * a block's loads to its start, and those of both would not fit the registers beside the sums.
  */
 function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows: usize, index: usize, count: usize): void {
   for (let i: usize = 0; i < count; i++, y += 64) {

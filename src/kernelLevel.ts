@@ -41,8 +41,8 @@ export interface KernelOptions {
 }
 
 /**
- * Packs a matrix [rows, cols]; its zeros are the mask unless `keep` says so. The format is chosen for the kernels that `packedFor` says, the fastest
- * that the host validates when absent. Throws RangeError for a wrong length.
+ * Packs a matrix [rows, cols]; its zeros are the mask unless `keep` says so. The format is chosen for the kernels that `packedFor` says,
+ * the fastest that the host validates when absent. Throws RangeError for a wrong length.
  */
 export function pack(matrix: Float32Array, rows: number, cols: number, options: PackOptions = {}): PackedWeight {
   return packElements('F32', matrix, rows, cols, { packedFor: probeFlavour(), ...options });

@@ -119,5 +119,5 @@ export async function prunedOn(
   const second = [...model.linears.values()].reduce((n, weight) => n + packedBytes(weight), 0);
   const sessions = host.sessions('pruning', model, { 'pruned weights': second });
   const { pruneModel } = await import('../prune/prune.ts');
-  return pruneModel(model, { ...rule, calibration, sessions, flavour: host.kernels.flavour, ...(onBlock && { onBlock }) });
+  return pruneModel(model, { ...rule, calibration, sessions, packedFor: host.kernels.flavour, ...(onBlock && { onBlock }) });
 }

@@ -13,7 +13,8 @@ import { readJson } from './json.ts';
 
 /**
  * Loads a Hugging Face Llama directory; the zeros of its weights are their mask. Weights go where `home` puts them, one at a
- * time, so that no two copies of the model exist, in formats for the kernels that `packedFor` says. Throws FormatError or UnsupportedError.
+ * time, so that no two copies of the model exist, in formats for the kernels that `packedFor` says. Throws FormatError or
+ * UnsupportedError.
  */
 export function loadModel(directory: string, home?: WeightHome, packedFor: PackedFor = probeFlavour()): LlamaModel {
   const source = openCheckpoint(directory);

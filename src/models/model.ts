@@ -62,7 +62,10 @@ export class ModelBuilder {
   readonly #gains = new Map<string, Gain>();
   readonly #tables = new Map<string, DenseWeight>();
 
-  /** Checks all that can be without the bytes; `packedFor` says which kernels the weights are for. Throws FormatError or UnsupportedError naming the tensor. */
+  /**
+   * Checks all that can be without the bytes; `packedFor` says which kernels the weights are for. Throws FormatError or UnsupportedError
+   * naming the tensor.
+   */
   constructor(list: TensorList, config: LlamaConfig, home = AS_PACKED, packedFor?: PackedFor) {
     this.#list = list;
     this.#config = config;

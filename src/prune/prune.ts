@@ -2,7 +2,7 @@
 import { decodeWeights, encodeWeights } from '../core/dtypes.ts';
 import type { Sequence } from '../models/batch.ts';
 import { smallest, withValues } from '../models/fuse.ts';
-import type { Flavour } from '../core/flavour.ts';
+import type { PackedFor } from '../core/flavour.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { PROJECTIONS, projectionName } from '../models/names.ts';
 import type { Sessions } from '../runtime/session.ts';
@@ -27,8 +27,8 @@ export interface PruneOptions extends PruneRule {
   readonly calibration: readonly Sequence[];
   /** Where calibration runs. */
   readonly sessions: Sessions;
-  /** Of the kernels that the pruned weights are for; as packing has it when absent. */
-  readonly flavour?: Flavour | undefined;
+  /** The kernels that the pruned weights are for; as packing has it when absent. */
+  readonly packedFor?: PackedFor | undefined;
   /** Called when a block is done. */
   readonly onBlock?: (layer: number, layers: number) => void;
 }
@@ -77,7 +77,7 @@ async function sparsitiesOf(model: LlamaModel, { sparsity, calibration, sessions
 async function pruneBlock(
   model: LlamaModel,
   layer: number,
-  rule: PruneRule & Pick<PruneOptions, 'flavour'>,
+  rule: PruneRule & Pick<PruneOptions, 'packedFor'>,
   run: Calibration | undefined,
 ): Promise<Map<string, PackedWeight>> {
   const pruned = new Map<string, PackedWeight>();
@@ -137,7 +137,7 @@ const DENSE = 0.99;
 /** What was zero before stays pruned, whatever room its group has; but not the zeros that a dense matrix happens to hold. */
 function pruneWeight(
   weight: PackedWeight,
-  { sparsity, flavour }: Pick<PruneOptions, 'sparsity' | 'flavour'>,
+  { sparsity, packedFor }: Pick<PruneOptions, 'sparsity' | 'packedFor'>,
   prune: (matrix: Matrix) => Pruned,
 ): PackedWeight {
   const { rows, cols, dtype } = weight;
@@ -157,5 +157,5 @@ function pruneWeight(
     }
     if (!keep[i]) elements[i] = 0;
   }
-  return pack(dtype, elements, rows, cols, { keep, packedFor: flavour });
+  return pack(dtype, elements, rows, cols, { keep, packedFor });
 }

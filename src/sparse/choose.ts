@@ -8,7 +8,7 @@ import type { PackedWeight } from './weight.ts';
 
 /**
  * A mask that keeps less than this is faster in CSR than in quads, both products and merges together, on kernels of the flavour. As
- * `npm run bench:formats` gave it on Zen 4 with 512 tokens (bench/README.md); what differs by shape is within 2 % of equal there.
+ * `npm run bench:formats` gave it on Zen 4 with 512 tokens (bench/README.md); between the shapes' own crossings at most 6 % are left.
  */
 const CSR_BELOW = { plain: 0.4, relaxed: 0.45, wide: 0.95 } as const satisfies Record<Flavour, number>;
 

@@ -73,7 +73,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
     if (settings.resume === undefined || !existsSync(join(pruned, 'config.json'))) {
       const calibration = sampleWindows(trainWindows, settings.calibrationSamples, settings.seed);
       const onBlock = (layer: number, layers: number): void => tell({ event: 'prune', layer: layer + 1, layers });
-      const result = await pruneModel(source, { ...pruneBy, calibration, sessions: host.sessions(), flavour: host.flavour, onBlock });
+      const result = await pruneModel(source, { ...pruneBy, calibration, sessions: host.sessions(), packedFor: host.flavour, onBlock });
       saveModel(result, pruned, { copyFrom: settings.model, existing: 'allow' });
     }
     model = load(pruned);

@@ -61,7 +61,7 @@ export async function prune(
     calibration = sampleWindows(windows(documents, length), settings.calibrationSamples, settings.seed);
   }
   const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
-  const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), flavour, onBlock });
+  const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), packedFor: flavour, onBlock });
   saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
   return pruned;
 }
