@@ -70,12 +70,18 @@ export async function runEvaluate(given: Options, reporter: Reporter): Promise<v
 }
 
 export async function runGenerate(given: Options, reporter: Reporter): Promise<void> {
-  let text = String(given['prompt']);
-  reporter.piece(text);
-  for await (const piece of generate(given as unknown as Parameters<typeof generate>[0])) {
+  const prompt = String(given['prompt']);
+  let text = '';
+  const say = (piece: string): void => {
     reporter.piece(piece);
     text += piece;
+  };
+  // The prompt comes with the first piece: what cannot begin says only why.
+  for await (const piece of generate(given as unknown as Parameters<typeof generate>[0])) {
+    if (text === '') say(prompt);
+    say(piece);
   }
+  if (text === '') say(prompt);
   reporter.result({ event: 'result', text }, '\n');
 }
 
