@@ -9,8 +9,9 @@
 //   stats         [tiles][heads][2][16]: the running maximum of S log2 e and 1 / sum of powers of two, saved for the backward pass
 //   delta         [tiles][heads][16]
 //   scratch       [3][16][16] f32 of each worker's own, and the table of exp2's constants
+import { combine, products } from './attentionTiles';
 import { FEATURE_SHIFT, TILE, madd, splatAt } from './lanes';
-import { exp2By, exp2Table } from './math';
+import { UPPER, exp2By, exp2Table } from './math';
 
 /** Where the table stands in the scratch. */
 const TABLE: usize = 3072;
@@ -20,64 +21,6 @@ const LOG2E: f32 = 1.44269504088896341;
 const LOWEST: f32 = -1e30;
 /** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */
 const HIDDEN: f32 = -2e30;
-
-/** s[j] = scaling * sum_d lanes[d] * splat of others[d][j], j < 16: the 16 x 16 products of two tiles of one head. */
-function products(s: usize, lanes: usize, others: usize, D: usize, scaling: f32): void {
-  const vs = f32x4.splat(scaling);
-  for (let j: usize = 0; j < TILE; j += 2) {
-    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-    let p = lanes, q = others + (j << 2);
-    for (const last = lanes + (D << FEATURE_SHIFT); p < last; p += 64, q += 64) {
-      const a = v128.load32_splat(q), b = v128.load32_splat(q, 4);
-      const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
-      a0 = madd(a, p0, a0);
-      b0 = madd(b, p0, b0);
-      a1 = madd(a, p1, a1);
-      b1 = madd(b, p1, b1);
-      a2 = madd(a, p2, a2);
-      b2 = madd(b, p2, b2);
-      a3 = madd(a, p3, a3);
-      b3 = madd(b, p3, b3);
-    }
-    const o = s + (j << FEATURE_SHIFT);
-    v128.store(o, f32x4.mul(vs, a0));
-    v128.store(o, f32x4.mul(vs, a1), 16);
-    v128.store(o, f32x4.mul(vs, a2), 32);
-    v128.store(o, f32x4.mul(vs, a3), 48);
-    v128.store(o, f32x4.mul(vs, b0), 64);
-    v128.store(o, f32x4.mul(vs, b1), 80);
-    v128.store(o, f32x4.mul(vs, b2), 96);
-    v128.store(o, f32x4.mul(vs, b3), 112);
-  }
-}
-
-/** out[d] += sum_j coefficients[j] * splat of others[d][j], j < 16. Two features a turn share the coefficients; D is even. */
-function combine(out: usize, coefficients: usize, others: usize, D: usize): void {
-  for (const stop = out + (D << FEATURE_SHIFT); out < stop; out += 128, others += 128) {
-    let a0 = v128.load(out), a1 = v128.load(out, 16), a2 = v128.load(out, 32), a3 = v128.load(out, 48);
-    let b0 = v128.load(out, 64), b1 = v128.load(out, 80), b2 = v128.load(out, 96), b3 = v128.load(out, 112);
-    for (let c = coefficients, s = others, last = others + 64; s < last; c += 64, s += 4) {
-      const a = v128.load32_splat(s), b = v128.load32_splat(s, 64);
-      const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
-      a0 = madd(a, c0, a0);
-      b0 = madd(b, c0, b0);
-      a1 = madd(a, c1, a1);
-      b1 = madd(b, c1, b1);
-      a2 = madd(a, c2, a2);
-      b2 = madd(b, c2, b2);
-      a3 = madd(a, c3, a3);
-      b3 = madd(b, c3, b3);
-    }
-    v128.store(out, a0);
-    v128.store(out, a1, 16);
-    v128.store(out, a2, 32);
-    v128.store(out, a3, 48);
-    v128.store(out, b0, 64);
-    v128.store(out, b1, 80);
-    v128.store(out, b2, 96);
-    v128.store(out, b3, 112);
-  }
-}
 
 /** Sets the scores of keys that a query does not see to HIDDEN; most tiles of keys are seen by all queries of theirs. */
 function hide(s: usize, low: usize, high: usize, kt: usize): void {
@@ -142,31 +85,48 @@ export function attention(
       const at = (kt * kvHeads + kvHead) * D << FEATURE_SHIFT;
       products(scratch, queries, k + at, D, scaling * LOG2E);
       hide(scratch, low, high, kt);
-      for (let lane: usize = 0; lane < 64; lane += 16) {
-        const old = v128.load(st + lane);
-        let m = old;
-        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) m = f32x4.pmax(m, v128.load(p));
-        let sum = v128.load(st + lane, 64);
-        if (v128.any_true(f32x4.ne(old, m))) {
-          const shrink = exp2By(table, f32x4.sub(old, m));
-          sum = f32x4.mul(sum, shrink);
-          for (let p = out + lane, last = p + (D << FEATURE_SHIFT); p < last; p += 64) v128.store(p, f32x4.mul(v128.load(p), shrink));
+      for (let lane: usize = 0; lane < 64; lane += 32) {
+        const from = scratch + lane, last = scratch + 1024, sums = st + lane + 64, m = v128.load(st + lane), n = v128.load(st + lane, 16);
+        let a = m, b = n;
+        for (let p = from; p < last; p += 64) {
+          a = f32x4.pmax(a, v128.load(p));
+          b = f32x4.pmax(b, v128.load(p, 16));
         }
-        for (let p = scratch + lane, last = scratch + 1024; p < last; p += 64) {
-          const e = exp2By(table, f32x4.sub(v128.load(p), m));
+        let s = v128.load(sums), r = v128.load(sums, 16);
+        if (v128.any_true(v128.or(f32x4.ne(m, a), f32x4.ne(n, b)))) {
+          const c = exp2By(table, f32x4.sub(m, a)), d = exp2By(table + UPPER, f32x4.sub(n, b));
+          s = f32x4.mul(s, c);
+          r = f32x4.mul(r, d);
+          scale(out + lane, D, c, d);
+        }
+        for (let p = from; p < last; p += 64) {
+          const e = exp2By(table, f32x4.sub(v128.load(p), a)), f = exp2By(table + UPPER, f32x4.sub(v128.load(p, 16), b));
+          v128.store(p, f, 16);
           v128.store(p, e);
-          sum = f32x4.add(sum, e);
+          s = f32x4.add(s, e);
+          r = f32x4.add(r, f);
         }
-        v128.store(st + lane, m);
-        v128.store(st + lane, sum, 64);
+        v128.store(st + lane, b, 16);
+        v128.store(st + lane, a);
+        v128.store(sums, r, 16);
+        v128.store(sums, s);
       }
       combine(out, scratch, v + at, D);
     }
-    for (let lane: usize = 0; lane < 64; lane += 16) {
-      const inverse = f32x4.div(f32x4.splat(1), v128.load(st + lane, 64));
-      v128.store(st + lane, inverse, 64);
-      for (let p = out + lane, stop = p + (D << FEATURE_SHIFT); p < stop; p += 64) v128.store(p, f32x4.mul(v128.load(p), inverse));
+    for (let lane: usize = 0; lane < 64; lane += 32) {
+      const one = f32x4.splat(1), sums = st + lane + 64, c = f32x4.div(one, v128.load(sums)), d = f32x4.div(one, v128.load(sums, 16));
+      v128.store(sums, c);
+      v128.store(sums, d, 16);
+      scale(out + lane, D, c, d);
     }
+  }
+}
+
+/** Scales eight tokens of D features. */
+function scale(x: usize, D: usize, c: v128, d: v128): void {
+  for (const last = x + (D << FEATURE_SHIFT); x < last; x += 64) {
+    v128.store(x, f32x4.mul(v128.load(x, 16), d), 16);
+    v128.store(x, f32x4.mul(v128.load(x), c));
   }
 }
 
@@ -220,10 +180,14 @@ export function attentionBackward(
         for (let j: usize = 0; j < TILE; j++) {
           const m = splatAt(stats + (query << 7) + (j << 2)), inverse = splatAt(stats + (query << 7) + (j << 2) + 64);
           const mean = splatAt(delta + (query << FEATURE_SHIFT) + (j << 2));
-          for (let p = scratch + (j << FEATURE_SHIFT), stop = p + 64; p < stop; p += 16) {
+          for (let p = scratch + (j << FEATURE_SHIFT), stop = p + 64; p < stop; p += 32) {
             const e = f32x4.mul(exp2By(table, f32x4.sub(v128.load(p), m)), inverse);
+            const f = f32x4.mul(exp2By(table + UPPER, f32x4.sub(v128.load(p, 16), m)), inverse);
+            v128.store(p, f, 16);
             v128.store(p, e);
-            v128.store(p, f32x4.mul(f32x4.mul(e, vs), f32x4.sub(v128.load(p, 1024), mean)), 1024);
+            const x = f32x4.mul(f32x4.mul(e, vs), f32x4.sub(v128.load(p, 1024), mean));
+            v128.store(p, f32x4.mul(f32x4.mul(f, vs), f32x4.sub(v128.load(p, 1040), mean)), 1040);
+            v128.store(p, x, 1024);
           }
         }
         combine(dv + at, scratch, dO + queries, D);

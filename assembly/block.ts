@@ -227,14 +227,14 @@ function gatherHalf(wide: usize, o: usize, list: usize, w: usize, i: usize, n: u
     w += 64;
     i += wide ? 1 : 4;
   }
-  v128.store(o, a0);
   v128.store(o, a1, 16);
-  v128.store(o, b0, 64);
+  v128.store(o, a0);
   v128.store(o, b1, 80);
-  v128.store(o, c0, 128);
+  v128.store(o, b0, 64);
   v128.store(o, c1, 144);
-  v128.store(o, d0, 192);
+  v128.store(o, c0, 128);
   v128.store(o, d1, 208);
+  v128.store(o, d0, 192);
 }
 
 /** Where the first feature of the entry at i stands. */
@@ -288,11 +288,11 @@ function addProducts(
 ): void {
   if (LOADS_FIRST) {
     const o0 = v128.load(o), o1 = v128.load(o, 16);
-    v128.store(o, madd(v, d0, madd(u, c0, madd(t, b0, madd(s, a0, o0)))));
     v128.store(o, madd(v, d1, madd(u, c1, madd(t, b1, madd(s, a1, o1)))), 16);
+    v128.store(o, madd(v, d0, madd(u, c0, madd(t, b0, madd(s, a0, o0)))));
   } else {
-    v128.store(o, madd(v, d0, madd(u, c0, madd(t, b0, madd(s, a0, v128.load(o))))));
     v128.store(o, madd(v, d1, madd(u, c1, madd(t, b1, madd(s, a1, v128.load(o, 16))))), 16);
+    v128.store(o, madd(v, d0, madd(u, c0, madd(t, b0, madd(s, a0, v128.load(o))))));
   }
 }
 
@@ -306,10 +306,10 @@ function gatherRest(o: usize, list: usize, w: usize, stride: usize, i: usize, n:
     a2 = madd(v, v128.load(p, 32), a2);
     a3 = madd(v, v128.load(p, 48), a3);
   }
-  v128.store(o, a0);
   v128.store(o, a1, 16);
-  v128.store(o, a2, 32);
+  v128.store(o, a0);
   v128.store(o, a3, 48);
+  v128.store(o, a2, 32);
 }
 
 /** The same, the other way. */
@@ -317,9 +317,9 @@ function scatterRest(x: usize, list: usize, w: usize, stride: usize, i: usize, n
   const a0 = v128.load(x), a1 = v128.load(x, 16), a2 = v128.load(x, 32), a3 = v128.load(x, 48);
   for (let j: usize = 0; j < n; j++, w += stride) {
     const o = list + (listedAt(i, j, wide) << FEATURE_SHIFT), v = splatAt(w);
-    v128.store(o, madd(v, a0, v128.load(o)));
     v128.store(o, madd(v, a1, v128.load(o, 16)), 16);
-    v128.store(o, madd(v, a2, v128.load(o, 32)), 32);
+    v128.store(o, madd(v, a0, v128.load(o)));
     v128.store(o, madd(v, a3, v128.load(o, 48)), 48);
+    v128.store(o, madd(v, a2, v128.load(o, 32)), 32);
   }
 }

@@ -5,11 +5,11 @@
 // logits: [tiles][V][16]; labels: [tiles][16] i32, -1 where a token has none (its loss and gradient are 0);
 // loss: [tiles][16]; scratch: the worker's own. The sum over tokens is the host's, in a fixed order and in f64.
 import { FEATURE_SHIFT, splatAt } from './lanes';
-import { expBy, expTable, log } from './math';
+import { TABLE_BYTES, UPPER, expBy, expTable, log } from './math';
 
 /** Where the maxima and the sums of a tile stand in the scratch, behind the table of exp's constants. */
-const MAXIMA: usize = 256;
-const SUMS: usize = 320;
+const MAXIMA: usize = TABLE_BYTES;
+const SUMS: usize = TABLE_BYTES + 64;
 
 /** Losses of tiles [begin, end). */
 export function crossEntropy(loss: usize, logits: usize, labels: usize, V: usize, scratch: usize, begin: usize, end: usize): void {
@@ -45,10 +45,10 @@ export function crossEntropyBackward(
     }
     const f0 = v128.load(sums), f1 = v128.load(sums, 16), f2 = v128.load(sums, 32), f3 = v128.load(sums, 48);
     for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) {
-      v128.store(p, f32x4.mul(v128.load(p), f0));
       v128.store(p, f32x4.mul(v128.load(p, 16), f1), 16);
-      v128.store(p, f32x4.mul(v128.load(p, 32), f2), 32);
+      v128.store(p, f32x4.mul(v128.load(p), f0));
       v128.store(p, f32x4.mul(v128.load(p, 48), f3), 48);
+      v128.store(p, f32x4.mul(v128.load(p, 32), f2), 32);
     }
     for (let i: usize = 0; i < 64; i += 4) {
       const v = load<i32>(labels + at + i);
@@ -75,23 +75,22 @@ function maxima(to: usize, z: usize, V: usize): void {
 }
 
 /** The sums of exp(z - maximum), and those exponentials in place of z where they are kept. */
-@inline
 function exponentials(keep: bool, scratch: usize, z: usize, V: usize): void {
   const m0 = v128.load(scratch, MAXIMA), m1 = v128.load(scratch, MAXIMA + 16), m2 = v128.load(scratch, MAXIMA + 32), m3 = v128.load(scratch, MAXIMA + 48);
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (let p = z, last = z + (V << FEATURE_SHIFT); p < last; p += 64) {
-    let e = expBy(scratch, f32x4.sub(v128.load(p), m0));
-    if (keep) v128.store(p, e);
-    s0 = f32x4.add(s0, e);
-    e = expBy(scratch, f32x4.sub(v128.load(p, 16), m1));
-    if (keep) v128.store(p, e, 16);
-    s1 = f32x4.add(s1, e);
-    e = expBy(scratch, f32x4.sub(v128.load(p, 32), m2));
-    if (keep) v128.store(p, e, 32);
-    s2 = f32x4.add(s2, e);
-    e = expBy(scratch, f32x4.sub(v128.load(p, 48), m3));
-    if (keep) v128.store(p, e, 48);
-    s3 = f32x4.add(s3, e);
+    const e0 = expBy(scratch, f32x4.sub(v128.load(p), m0)), e1 = expBy(scratch + UPPER, f32x4.sub(v128.load(p, 16), m1));
+    s0 = f32x4.add(s0, e0);
+    s1 = f32x4.add(s1, e1);
+    const e2 = expBy(scratch, f32x4.sub(v128.load(p, 32), m2)), e3 = expBy(scratch + UPPER, f32x4.sub(v128.load(p, 48), m3));
+    s2 = f32x4.add(s2, e2);
+    s3 = f32x4.add(s3, e3);
+    if (keep) {
+      v128.store(p, e1, 16);
+      v128.store(p, e0);
+      v128.store(p, e3, 48);
+      v128.store(p, e2, 32);
+    }
   }
   v128.store(scratch, s0, SUMS);
   v128.store(scratch, s1, SUMS + 16);

@@ -81,10 +81,10 @@ function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usi
       a2 = madd(v, v128.load(p, 32), a2);
       a3 = madd(v, v128.load(p, 48), a3);
     }
-    v128.store(y, a0);
     v128.store(y, a1, 16);
-    v128.store(y, a2, 32);
+    v128.store(y, a0);
     v128.store(y, a3, 48);
+    v128.store(y, a2, 32);
   }
 }
 
@@ -120,14 +120,14 @@ function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows:
       b2 = madd(v, v128.load(p, 32), b2);
       b3 = madd(v, v128.load(p, 48), b3);
     }
-    v128.store(y, a0);
     v128.store(y, a1, 16);
-    v128.store(y, a2, 32);
+    v128.store(y, a0);
     v128.store(y, a3, 48);
-    v128.store(z, b0);
+    v128.store(y, a2, 32);
     v128.store(z, b1, 16);
-    v128.store(z, b2, 32);
+    v128.store(z, b0);
     v128.store(z, b3, 48);
+    v128.store(z, b2, 32);
   }
 }
 

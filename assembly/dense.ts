@@ -6,6 +6,7 @@
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
 import { backwardSix, forwardSix } from './denseSix';
+import { backwardTile, forwardTile } from './denseWide';
 import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lanes';
 
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
@@ -43,6 +44,11 @@ export function gemm(
           // Twelve rows of three panels a turn: six of one and a half each.
           for (; r + 12 <= rows; r += 12) {
             const p = w + (((r >> 2) * K + k) << 4), q = p + (K << 4), o = y + t * stride + (r << FEATURE_SHIFT);
+            if (WIDE_LANES) {
+              forwardTile(o, o + 256, xt, p, q, n);
+              forwardTile(o + 512, o + 384, xt, q + (K << 4), q + 8, n);
+              continue;
+            }
             for (let half: usize = 0; half < 64; half += 32) {
               forwardSix(o + half, o + half + 256, xt + half, p, q, n);
               forwardSix(o + half + 512, o + half + 384, xt + half, q + (K << 4), q + 8, n);
@@ -51,10 +57,6 @@ export function gemm(
         }
         for (; r < rows; r += 4) {
           const p = w + (((r >> 2) * K + k) << 4), o = y + t * stride + (r << FEATURE_SHIFT);
-          if (WIDE_LANES && r + 4 <= M) {
-            forwardTile(o, xt, p, n);
-            continue;
-          }
           forwardPanel(o, xt, p, n, min(<usize>4, M - r));
           forwardPanel(o + 32, xt + 32, p, n, min(<usize>4, M - r));
         }
@@ -131,53 +133,6 @@ function forwardPanel(y: usize, x: usize, w: usize, n: usize, rows: usize): void
   }
 }
 
-/**
- * Four rows by a whole tile over n inputs, n > 0: sixteen sums, eight once V8 has paired them, as many as two fused
- * multiply-adds a cycle of latency four take. Unpaired they would not fit in the registers.
- */
-function forwardTile(y: usize, x: usize, w: usize, n: usize): void {
-  let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48), b0 = v128.load(y, 64), b1 = v128.load(y, 80), b2 = v128.load(y, 96), b3 = v128.load(y, 112), c0 = v128.load(y, 128), c1 = v128.load(y, 144), c2 = v128.load(y, 160), c3 = v128.load(y, 176), d0 = v128.load(y, 192), d1 = v128.load(y, 208), d2 = v128.load(y, 224), d3 = v128.load(y, 240);
-  for (const last = w + (n << 4); w < last; w += 16, x += 64) {
-    const x0 = v128.load(x), x1 = v128.load(x, 16), x2 = v128.load(x, 32), x3 = v128.load(x, 48);
-    let s = v128.load32_splat(w);
-    a0 = madd(s, x0, a0);
-    a1 = madd(s, x1, a1);
-    a2 = madd(s, x2, a2);
-    a3 = madd(s, x3, a3);
-    s = v128.load32_splat(w, 4);
-    b0 = madd(s, x0, b0);
-    b1 = madd(s, x1, b1);
-    b2 = madd(s, x2, b2);
-    b3 = madd(s, x3, b3);
-    s = v128.load32_splat(w, 8);
-    c0 = madd(s, x0, c0);
-    c1 = madd(s, x1, c1);
-    c2 = madd(s, x2, c2);
-    c3 = madd(s, x3, c3);
-    s = v128.load32_splat(w, 12);
-    d0 = madd(s, x0, d0);
-    d1 = madd(s, x1, d1);
-    d2 = madd(s, x2, d2);
-    d3 = madd(s, x3, d3);
-  }
-  v128.store(y, a0);
-  v128.store(y, a1, 16);
-  v128.store(y, a2, 32);
-  v128.store(y, a3, 48);
-  v128.store(y, b0, 64);
-  v128.store(y, b1, 80);
-  v128.store(y, b2, 96);
-  v128.store(y, b3, 112);
-  v128.store(y, c0, 128);
-  v128.store(y, c1, 144);
-  v128.store(y, c2, 160);
-  v128.store(y, c3, 176);
-  v128.store(y, d0, 192);
-  v128.store(y, d1, 208);
-  v128.store(y, d2, 224);
-  v128.store(y, d3, 240);
-}
-
 /** Copies some panels' `bytes` to a place where they stand a turn's bytes apart. */
 function copyPanels(to: usize, w: usize, stride: usize, bytes: usize, panels: usize): void {
   for (let p: usize = 0; p < panels; p++, to += TURN << 6, w += stride) {
@@ -208,16 +163,16 @@ export function gemmT(
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = ws + ((k - from) << 4);
           // Eight are two fours, not six and two.
           if (SIX_ROWS && k + 6 <= to && k + 8 != to) {
-            backwardSix(o, d, wk, stride, rows);
-            backwardSix(o + 32, d + 32, wk, stride, rows);
             k += 2;
-            continue;
-          }
-          if (k + 4 <= K) {
             if (WIDE_LANES && rows % 4 == 0) {
               backwardTile(o, d, wk, stride, rows);
               continue;
             }
+            backwardSix(o, d, wk, stride, rows);
+            backwardSix(o + 32, d + 32, wk, stride, rows);
+            continue;
+          }
+          if (k + 4 <= K) {
             backwardPanels(o, d, wk, stride, rows);
             backwardPanels(o + 32, d + 32, wk, stride, rows);
           } else {
@@ -303,52 +258,6 @@ function backwardPanels(dx: usize, dy: usize, w: usize, stride: usize, rows: usi
   v128.store(dx, c1, 144);
   v128.store(dx, d0, 192);
   v128.store(dx, d1, 208);
-}
-
-/** Four inputs by a whole tile over `rows` rows, a multiple of four: see forwardTile. */
-function backwardTile(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
-  let a0 = v128.load(dx), a1 = v128.load(dx, 16), a2 = v128.load(dx, 32), a3 = v128.load(dx, 48), b0 = v128.load(dx, 64), b1 = v128.load(dx, 80), b2 = v128.load(dx, 96), b3 = v128.load(dx, 112), c0 = v128.load(dx, 128), c1 = v128.load(dx, 144), c2 = v128.load(dx, 160), c3 = v128.load(dx, 176), d0 = v128.load(dx, 192), d1 = v128.load(dx, 208), d2 = v128.load(dx, 224), d3 = v128.load(dx, 240);
-  for (const last = dy + (rows << FEATURE_SHIFT); dy < last; w += stride) {
-    for (let r = w, stop = w + 16; r < stop; r += 4, dy += 64) {
-      const y0 = v128.load(dy), y1 = v128.load(dy, 16), y2 = v128.load(dy, 32), y3 = v128.load(dy, 48);
-      let s = v128.load32_splat(r);
-      a0 = madd(s, y0, a0);
-      a1 = madd(s, y1, a1);
-      a2 = madd(s, y2, a2);
-      a3 = madd(s, y3, a3);
-      s = v128.load32_splat(r, 16);
-      b0 = madd(s, y0, b0);
-      b1 = madd(s, y1, b1);
-      b2 = madd(s, y2, b2);
-      b3 = madd(s, y3, b3);
-      s = v128.load32_splat(r, 32);
-      c0 = madd(s, y0, c0);
-      c1 = madd(s, y1, c1);
-      c2 = madd(s, y2, c2);
-      c3 = madd(s, y3, c3);
-      s = v128.load32_splat(r, 48);
-      d0 = madd(s, y0, d0);
-      d1 = madd(s, y1, d1);
-      d2 = madd(s, y2, d2);
-      d3 = madd(s, y3, d3);
-    }
-  }
-  v128.store(dx, a0);
-  v128.store(dx, a1, 16);
-  v128.store(dx, a2, 32);
-  v128.store(dx, a3, 48);
-  v128.store(dx, b0, 64);
-  v128.store(dx, b1, 80);
-  v128.store(dx, b2, 96);
-  v128.store(dx, b3, 112);
-  v128.store(dx, c0, 128);
-  v128.store(dx, c1, 144);
-  v128.store(dx, c2, 160);
-  v128.store(dx, c3, 176);
-  v128.store(dx, d0, 192);
-  v128.store(dx, d1, 208);
-  v128.store(dx, d2, 224);
-  v128.store(dx, d3, 240);
 }
 
 /** The same for the last inputs of a matrix, of which only `inputs` are there. */

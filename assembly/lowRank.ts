@@ -6,12 +6,16 @@
 //   gateRanks   gated[i, k] = factor[i, k] gate[k]       a sub-adapter of its first ranks, where the gates of the rest are 0
 //
 // LoRS, arXiv 2501.08582, section 3: dUp = s dY' (X down'), dDown = s (dY up)' X, both without the mask.
-import { FEATURE_SHIFT, SIX_ROWS, madd, splatAt, sums4 } from './lanes';
+import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, sums4 } from './lanes';
 
 /** Z = s factor' X, for tiles [begin, end). z: [tiles][r][16]; x: [tiles][N][16]. */
 export function project(z: usize, x: usize, factor: usize, N: usize, rank: usize, scaling: f32, begin: usize, end: usize): void {
   for (let t = begin; t < end; t++) {
     for (let k: usize = 0; k < rank; k += 4) {
+      if (WIDE_LANES) {
+        projectTile(z + ((t * rank + k) << FEATURE_SHIFT), x + ((t * N) << FEATURE_SHIFT), factor + (k << 2), N, rank << 2, scaling);
+        continue;
+      }
       for (let half: usize = 0; half < 64; half += 32) {
         projectQuad(z + ((t * rank + k) << FEATURE_SHIFT) + half, x + ((t * N) << FEATURE_SHIFT) + half, factor + (k << 2), N, rank << 2, scaling);
       }
@@ -38,14 +42,60 @@ function projectQuad(z: usize, x: usize, f: usize, N: usize, stride: usize, scal
     d1 = madd(s, x1, d1);
   }
   const s = f32x4.splat(scaling);
-  v128.store(z, f32x4.mul(s, a0));
   v128.store(z, f32x4.mul(s, a1), 16);
-  v128.store(z, f32x4.mul(s, b0), 64);
+  v128.store(z, f32x4.mul(s, a0));
   v128.store(z, f32x4.mul(s, b1), 80);
-  v128.store(z, f32x4.mul(s, c0), 128);
+  v128.store(z, f32x4.mul(s, b0), 64);
   v128.store(z, f32x4.mul(s, c1), 144);
-  v128.store(z, f32x4.mul(s, d0), 192);
+  v128.store(z, f32x4.mul(s, c0), 128);
   v128.store(z, f32x4.mul(s, d1), 208);
+  v128.store(z, f32x4.mul(s, d0), 192);
+}
+
+/** Four ranks of a whole tile: sixteen sums, eight once V8 has paired them. */
+function projectTile(z: usize, x: usize, f: usize, N: usize, stride: usize, scaling: f32): void {
+  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+  let c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+  for (const last = x + (N << FEATURE_SHIFT); x < last; x += 64, f += stride) {
+    const x0 = v128.load(x), x1 = v128.load(x, 16), x2 = v128.load(x, 32), x3 = v128.load(x, 48);
+    let s = v128.load32_splat(f);
+    a0 = madd(s, x0, a0);
+    a1 = madd(s, x1, a1);
+    a2 = madd(s, x2, a2);
+    a3 = madd(s, x3, a3);
+    s = v128.load32_splat(f, 4);
+    b0 = madd(s, x0, b0);
+    b1 = madd(s, x1, b1);
+    b2 = madd(s, x2, b2);
+    b3 = madd(s, x3, b3);
+    s = v128.load32_splat(f, 8);
+    c0 = madd(s, x0, c0);
+    c1 = madd(s, x1, c1);
+    c2 = madd(s, x2, c2);
+    c3 = madd(s, x3, c3);
+    s = v128.load32_splat(f, 12);
+    d0 = madd(s, x0, d0);
+    d1 = madd(s, x1, d1);
+    d2 = madd(s, x2, d2);
+    d3 = madd(s, x3, d3);
+  }
+  const s = f32x4.splat(scaling);
+  v128.store(z, f32x4.mul(s, a1), 16);
+  v128.store(z, f32x4.mul(s, a0));
+  v128.store(z, f32x4.mul(s, a3), 48);
+  v128.store(z, f32x4.mul(s, a2), 32);
+  v128.store(z, f32x4.mul(s, b1), 80);
+  v128.store(z, f32x4.mul(s, b0), 64);
+  v128.store(z, f32x4.mul(s, b3), 112);
+  v128.store(z, f32x4.mul(s, b2), 96);
+  v128.store(z, f32x4.mul(s, c1), 144);
+  v128.store(z, f32x4.mul(s, c0), 128);
+  v128.store(z, f32x4.mul(s, c3), 176);
+  v128.store(z, f32x4.mul(s, c2), 160);
+  v128.store(z, f32x4.mul(s, d1), 208);
+  v128.store(z, f32x4.mul(s, d0), 192);
+  v128.store(z, f32x4.mul(s, d3), 240);
+  v128.store(z, f32x4.mul(s, d2), 224);
 }
 
 /** Y += factor Z, for tiles [begin, end). y: [tiles][N][16]; z: [tiles][r][16]. */
@@ -59,8 +109,8 @@ export function expand(y: usize, z: usize, factor: usize, N: usize, rank: usize,
         let f = factor + (k << 2), o = y + ((t * N) << FEATURE_SHIFT) + half;
         for (const last = o + (N << FEATURE_SHIFT); o < last; o += 64, f += rank << 2) {
           const s0 = splatAt(f), s1 = splatAt(f + 4), s2 = splatAt(f + 8), s3 = splatAt(f + 12);
-          v128.store(o, madd(s3, d0, madd(s2, c0, madd(s1, b0, madd(s0, a0, v128.load(o))))));
           v128.store(o, madd(s3, d1, madd(s2, c1, madd(s1, b1, madd(s0, a1, v128.load(o, 16))))), 16);
+          v128.store(o, madd(s3, d0, madd(s2, c0, madd(s1, b0, madd(s0, a0, v128.load(o))))));
         }
       }
     }

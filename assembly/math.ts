@@ -1,5 +1,12 @@
 // Elementary functions on four f32 lanes, by range reduction and a polynomial; no table, no data section.
-import { madd } from './lanes';
+import { WIDE_LANES, madd } from './lanes';
+
+/** Bytes of a constant in a table. Where V8 pairs vectors it stands there twice: two neighbours are one load. */
+const ENTRY: usize = WIDE_LANES ? 32 : 16;
+/** Bytes of exp's table, the longer one. */
+export const TABLE_BYTES: usize = 14 * ENTRY;
+/** Where the upper of two neighbouring vectors has its constants, from the table's beginning. */
+export const UPPER: usize = ENTRY - 16;
 
 const HIGHEST: f32 = 88.0;
 const LOWEST: f32 = -87.3;
@@ -18,25 +25,31 @@ const C1: f32 = 5.0000001201e-1;
 /** The exponent of 1. */
 const BIAS: i32 = 127;
 
+@inline
+function put(table: usize, n: usize, constant: v128): void {
+  v128.store(table + n * ENTRY, constant);
+  if (WIDE_LANES) v128.store(table + n * ENTRY + 16, constant);
+}
+
 /**
- * Writes exp's constants to a table of 224 bytes. A constant in the code is made anew wherever it is used (V8 of Node 24: three instructions
+ * Writes exp's constants to a table. A constant in the code is made anew wherever it is used (V8 of Node 24: three instructions
  * each, 60 of the 85 of an exponential); from a table it is one load. There is no data section to hold it.
  */
 export function expTable(at: usize): void {
-  v128.store(at, f32x4.splat(HIGHEST));
-  v128.store(at, f32x4.splat(LOWEST), 16);
-  v128.store(at, f32x4.splat(LOG2E), 32);
-  v128.store(at, f32x4.splat(ROUNDER), 48);
-  v128.store(at, f32x4.splat(LN2_HIGH), 64);
-  v128.store(at, f32x4.splat(LN2_LOW), 80);
-  v128.store(at, f32x4.splat(C6), 96);
-  v128.store(at, f32x4.splat(C5), 112);
-  v128.store(at, f32x4.splat(C4), 128);
-  v128.store(at, f32x4.splat(C3), 144);
-  v128.store(at, f32x4.splat(C2), 160);
-  v128.store(at, f32x4.splat(C1), 176);
-  v128.store(at, f32x4.splat(1), 192);
-  v128.store(at, i32x4.splat(BIAS), 208);
+  put(at, 0, f32x4.splat(HIGHEST));
+  put(at, 1, f32x4.splat(LOWEST));
+  put(at, 2, f32x4.splat(LOG2E));
+  put(at, 3, f32x4.splat(ROUNDER));
+  put(at, 4, f32x4.splat(LN2_HIGH));
+  put(at, 5, f32x4.splat(LN2_LOW));
+  put(at, 6, f32x4.splat(C6));
+  put(at, 7, f32x4.splat(C5));
+  put(at, 8, f32x4.splat(C4));
+  put(at, 9, f32x4.splat(C3));
+  put(at, 10, f32x4.splat(C2));
+  put(at, 11, f32x4.splat(C1));
+  put(at, 12, f32x4.splat(1));
+  put(at, 13, i32x4.splat(BIAS));
 }
 
 /**
@@ -56,9 +69,9 @@ export function exp(x: v128): v128 {
 @inline
 export function expBy(table: usize, x: v128): v128 {
   return exponential(
-    x, v128.load(table), v128.load(table, 16), v128.load(table, 32), v128.load(table, 48), v128.load(table, 64), v128.load(table, 80),
-    v128.load(table, 96), v128.load(table, 112), v128.load(table, 128), v128.load(table, 144), v128.load(table, 160), v128.load(table, 176),
-    v128.load(table, 192), v128.load(table, 208),
+    x, v128.load(table), v128.load(table, ENTRY), v128.load(table, 2 * ENTRY), v128.load(table, 3 * ENTRY), v128.load(table, 4 * ENTRY), v128.load(table, 5 * ENTRY),
+    v128.load(table, 6 * ENTRY), v128.load(table, 7 * ENTRY), v128.load(table, 8 * ENTRY), v128.load(table, 9 * ENTRY), v128.load(table, 10 * ENTRY), v128.load(table, 11 * ENTRY),
+    v128.load(table, 12 * ENTRY), v128.load(table, 13 * ENTRY),
   );
 }
 
@@ -112,17 +125,17 @@ export function log(x: v128): v128 {
 /** ROUNDER and the exponent of 1: what is rounded by it stands in the low bits as the exponent of a power of two. */
 const ROUNDER_TO_EXPONENT: f32 = 12583039;
 
-/** Writes exp2's constants to a table of 144 bytes: see expTable. */
+/** Writes exp2's constants to a table: see expTable. */
 export function exp2Table(at: usize): void {
-  v128.store(at, f32x4.splat(ROUNDER_TO_EXPONENT));
-  v128.store(at, f32x4.splat(1.559467754900736e-4), 16);
-  v128.store(at, f32x4.splat(1.340664390501221e-3), 32);
-  v128.store(at, f32x4.splat(9.617692974894307e-3), 48);
-  v128.store(at, f32x4.splat(5.550310550995927e-2), 64);
-  v128.store(at, f32x4.splat(2.402265278287604e-1), 80);
-  v128.store(at, f32x4.splat(6.931472149680394e-1), 96);
-  v128.store(at, f32x4.splat(1), 112);
-  v128.store(at, f32x4.splat(-126), 128);
+  put(at, 0, f32x4.splat(ROUNDER_TO_EXPONENT));
+  put(at, 1, f32x4.splat(1.559467754900736e-4));
+  put(at, 2, f32x4.splat(1.340664390501221e-3));
+  put(at, 3, f32x4.splat(9.617692974894307e-3));
+  put(at, 4, f32x4.splat(5.550310550995927e-2));
+  put(at, 5, f32x4.splat(2.402265278287604e-1));
+  put(at, 6, f32x4.splat(6.931472149680394e-1));
+  put(at, 7, f32x4.splat(1));
+  put(at, 8, f32x4.splat(-126));
 }
 
 /**
@@ -134,18 +147,18 @@ export function exp2Table(at: usize): void {
 export function exp2By(table: usize, x: v128): v128 {
   const rounder = v128.load(table), shifted = f32x4.add(x, rounder);
   const f = f32x4.sub(x, f32x4.sub(shifted, rounder));
-  let p = madd(v128.load(table, 16), f, v128.load(table, 32));
-  p = madd(p, f, v128.load(table, 48));
-  p = madd(p, f, v128.load(table, 64));
-  p = madd(p, f, v128.load(table, 80));
-  p = madd(p, f, v128.load(table, 96));
-  p = madd(p, f, v128.load(table, 112));
-  return v128.andnot(f32x4.mul(p, i32x4.shl(shifted, 23)), f32x4.lt(x, v128.load(table, 128)));
+  let p = madd(v128.load(table, ENTRY), f, v128.load(table, 2 * ENTRY));
+  p = madd(p, f, v128.load(table, 3 * ENTRY));
+  p = madd(p, f, v128.load(table, 4 * ENTRY));
+  p = madd(p, f, v128.load(table, 5 * ENTRY));
+  p = madd(p, f, v128.load(table, 6 * ENTRY));
+  p = madd(p, f, v128.load(table, 7 * ENTRY));
+  return v128.andnot(f32x4.mul(p, i32x4.shl(shifted, 23)), f32x4.lt(x, v128.load(table, 8 * ENTRY)));
 }
 
 /** 1 / (1 + exp(-x)), by the table of exp. */
 @inline
 export function sigmoidBy(table: usize, x: v128): v128 {
-  const one = v128.load(table, 192);
+  const one = v128.load(table, 12 * ENTRY);
   return f32x4.div(one, f32x4.add(one, expBy(table, f32x4.neg(x))));
 }

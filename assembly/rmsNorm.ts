@@ -18,16 +18,16 @@ export function rmsNorm(y: usize, rstd: usize, x: usize, gain: usize, K: usize, 
       d = madd(s, s, d);
     }
     a = inverseRoot(a, K, eps), b = inverseRoot(b, K, eps), c = inverseRoot(c, K, eps), d = inverseRoot(d, K, eps);
-    v128.store(r, a);
     v128.store(r, b, 16);
-    v128.store(r, c, 32);
+    v128.store(r, a);
     v128.store(r, d, 48);
+    v128.store(r, c, 32);
     for (let p = from, o = y + at, g = gain; p < to; p += 64, o += 64, g += 4) {
       const s = splatAt(g);
-      v128.store(o, f32x4.mul(s, f32x4.mul(v128.load(p), a)));
       v128.store(o, f32x4.mul(s, f32x4.mul(v128.load(p, 16), b)), 16);
-      v128.store(o, f32x4.mul(s, f32x4.mul(v128.load(p, 32), c)), 32);
+      v128.store(o, f32x4.mul(s, f32x4.mul(v128.load(p), a)));
       v128.store(o, f32x4.mul(s, f32x4.mul(v128.load(p, 48), d)), 48);
+      v128.store(o, f32x4.mul(s, f32x4.mul(v128.load(p, 32), c)), 32);
     }
   }
 }

@@ -1,14 +1,16 @@
 // SwiGLU (Shazeer, arXiv 2002.05202): y = silu(gate) up, silu(g) = g sigmoid(g). All are [tiles][F][16]; scratch is the
 // worker's own.
 import { FEATURE_SHIFT } from './lanes';
-import { expTable, sigmoidBy } from './math';
+import { UPPER, expTable, sigmoidBy } from './math';
 
 /** For tiles [begin, end). */
 export function swiglu(y: usize, gate: usize, up: usize, F: usize, scratch: usize, begin: usize, end: usize): void {
   expTable(scratch);
-  for (let i = (begin * F) << FEATURE_SHIFT; i < (end * F) << FEATURE_SHIFT; i += 16) {
-    const g = v128.load(gate + i);
-    v128.store(y + i, f32x4.mul(f32x4.mul(g, sigmoidBy(scratch, g)), v128.load(up + i)));
+  for (let i = (begin * F) << FEATURE_SHIFT; i < (end * F) << FEATURE_SHIFT; i += 32) {
+    const g = v128.load(gate + i), h = v128.load(gate + i, 16);
+    const low = f32x4.mul(f32x4.mul(g, sigmoidBy(scratch, g)), v128.load(up + i));
+    v128.store(y + i, f32x4.mul(f32x4.mul(h, sigmoidBy(scratch + UPPER, h)), v128.load(up + i, 16)), 16);
+    v128.store(y + i, low);
   }
 }
 
@@ -16,10 +18,18 @@ export function swiglu(y: usize, gate: usize, up: usize, F: usize, scratch: usiz
 export function swigluBackward(dGate: usize, dUp: usize, dy: usize, gate: usize, up: usize, F: usize, scratch: usize, begin: usize, end: usize): void {
   expTable(scratch);
   const one = f32x4.splat(1);
-  for (let i = (begin * F) << FEATURE_SHIFT; i < (end * F) << FEATURE_SHIFT; i += 16) {
+  for (let i = (begin * F) << FEATURE_SHIFT; i < (end * F) << FEATURE_SHIFT; i += 32) {
     const g = v128.load(gate + i), u = v128.load(up + i), d = v128.load(dy + i), s = sigmoidBy(scratch, g);
-    const slope = f32x4.mul(s, f32x4.add(one, f32x4.mul(g, f32x4.sub(one, s))));
-    v128.store(dGate + i, f32x4.mul(f32x4.mul(d, u), slope));
+    const h = v128.load(gate + i, 16), v = v128.load(up + i, 16), e = v128.load(dy + i, 16), r = sigmoidBy(scratch + UPPER, h);
+    v128.store(dGate + i, f32x4.mul(f32x4.mul(e, v), slope(one, h, r)), 16);
+    v128.store(dGate + i, f32x4.mul(f32x4.mul(d, u), slope(one, g, s)));
+    v128.store(dUp + i, f32x4.mul(e, f32x4.mul(h, r)), 16);
     v128.store(dUp + i, f32x4.mul(d, f32x4.mul(g, s)));
   }
+}
+
+/** silu'(g), s = sigmoid(g). */
+@inline
+function slope(one: v128, g: v128, s: v128): v128 {
+  return f32x4.mul(s, f32x4.add(one, f32x4.mul(g, f32x4.sub(one, s))));
 }

@@ -10,7 +10,7 @@ import type { PackedWeight } from './weight.ts';
  * A mask that keeps less than this is faster in CSR than in quads, both products and merges together, on kernels of the flavour. As
  * `npm run bench:formats` gave it on Zen 4 with 512 tokens (bench/README.md); between the shapes' own crossings at most 6 % are left.
  */
-const CSR_BELOW = { plain: 0.4, relaxed: 0.45, wide: 0.95 } as const satisfies Record<Flavour, number>;
+const CSR_BELOW = { plain: 0.4, relaxed: 0.45, wide: 0.45 } as const satisfies Record<Flavour, number>;
 
 /** Two of every four: quads then have one loop, of the kind that suits them best, and win on every flavour. */
 const TWO_OF_FOUR: readonly string[] = ['2:4', '1:2'];

@@ -4,6 +4,7 @@
  * signature table, so that a test is its inputs and its claim.
  */
 import { describe } from 'vitest';
+import { readFileSync } from 'node:fs';
 import { kernelModule } from '../../src/io/kernelModule.ts';
 import { createMemory, instantiateKernels, probeFlavour } from '../../src/kernels/load.ts';
 import { callReference } from '../../src/kernels/reference/table.ts';
@@ -34,15 +35,24 @@ export const POISON = 12345;
 const GUARD_BYTES = 128;
 const GUARD = 0xa5;
 
-export const FLAVOURS: readonly Flavour[] = ['plain', 'relaxed'];
+export const FLAVOURS: readonly Flavour[] = ['plain', 'relaxed', 'wide'];
+
+/** Whether this Node's V8 widens relaxed multiply-adds. */
+export const CAN_WIDEN = Number(process.versions.node.split('.')[0]) >= 24;
+
+/** The kernels of a flavour; where this host cannot widen the wide ones, as they are. */
+export function moduleOf(flavour: Flavour): WebAssembly.Module {
+  if (flavour !== 'wide' || CAN_WIDEN) return kernelModule(flavour).module;
+  return new WebAssembly.Module(new Uint8Array(readFileSync(new URL('../../build/wide.wasm', import.meta.url))));
+}
 
 /** A suite for each flavour that this host can run. A missing one is skipped by name, and fails under CI. */
 export function eachFlavour(suite: (flavour: Flavour) => void): void {
   for (const flavour of FLAVOURS) {
-    const missing = flavour === 'relaxed' && probeFlavour() !== 'relaxed';
+    const missing = flavour !== 'plain' && probeFlavour() !== 'relaxed';
     if (missing && process.env['CI'])
       throw new Error('This host does not validate relaxed SIMD: run vitest by its config, which passes the flag.');
-    describe.skipIf(missing)(missing ? 'relaxed (skipped: this host does not validate relaxed SIMD)' : flavour, () => suite(flavour));
+    describe.skipIf(missing)(missing ? `${flavour} (skipped: this host does not validate relaxed SIMD)` : flavour, () => suite(flavour));
   }
 }
 
@@ -57,7 +67,7 @@ function hostOf(flavour: Flavour): Host {
   let host = hosts.get(flavour);
   if (!host) {
     const memory = createMemory(1 << 20, false);
-    host = { memory, kernels: instantiateKernels(kernelModule(flavour).module, memory) };
+    host = { memory, kernels: instantiateKernels(moduleOf(flavour), memory) };
     hosts.set(flavour, host);
   }
   return host;
