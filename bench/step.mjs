@@ -1,7 +1,7 @@
 // Whole training steps: forward, backward, AdamW; LoRS of rank 16 on all seven projections.
 //
 //   npm run bench:step -- [--shape 135m] [--tokens 512] [--pattern 2:4] [--dtype F32] [--rank 16] [--steps 5]
-//                         [--flavour auto|plain|relaxed] [--threads 1] [--recompute none|block|auto] [--weights arena|memory|file]
+//                         [--flavour auto|plain|relaxed] [--threads 1] [--recompute none|mlp|block|auto] [--weights arena|memory|file]
 //                         [--memory BYTES] [--python python3] [--torch-mask float|bool] [--no-torch] [--json FILE]
 //
 // Where the python has torch, the same step runs there in eager PyTorch (bench/step.py), one thread each, the two in turn. On Debian
@@ -115,7 +115,7 @@ const trainer = new Trainer(model, {
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
   batchTokens: tokens,
   maxSeqLength: tokens,
-  recompute: /** @type {'none' | 'block' | 'auto'} */ (options.recompute),
+  recompute: /** @type {'none' | 'mlp' | 'block' | 'auto'} */ (options.recompute),
   sessions: pooledSessions({
     module,
     threads,
@@ -152,7 +152,7 @@ const result = {
   tokensPerSecond: tokens / summary(ours).median,
   plannedBytes: planned,
   peakBytes: peakBytes(),
-  recomputedBlocks: trainer.recomputed,
+  recomputed: trainer.recomputed,
   ...(torch && {
     torch: { version: torch.version, ...summary(theirs), tokensPerSecond: tokens / summary(theirs).median, peakBytes: await torch.peak() },
   }),
@@ -162,7 +162,9 @@ const row = (/** @type {string} */ name, /** @type {{ best: number, median: numb
     `${name.padEnd(14)} ${median.toFixed(3)} s a step (best ${best.toFixed(3)}), ${(tokens / median).toFixed(1)} tokens/s (best ${(tokens / best).toFixed(1)}), peak ${megabytes(bytes)}`,
   );
 row('lors-wasm', result.ours, result.peakBytes);
-console.log(`  planned ${megabytes(planned)} resident; ${trainer.recomputed} blocks recomputed; loss ${loss.toFixed(4)}`);
+console.log(
+  `  planned ${megabytes(planned)} resident; ${trainer.recomputed.blocks} blocks and ${trainer.recomputed.mlps} MLPs recomputed; loss ${loss.toFixed(4)}`,
+);
 if (result.torch) {
   row(`PyTorch ${result.torch.version ?? ''}`, result.torch, result.torch.peakBytes);
   const { best, median } = result.torch;

@@ -6,6 +6,11 @@ import { columnsOf } from './columns.ts';
 
 type Told = Exclude<TrainEvent, { event: 'progress' }>;
 
+function describeRecomputed(blocks: number, mlps: number): string {
+  const parts = [blocks > 0 && `${blocks} blocks`, mlps > 0 && `${mlps} MLPs`].filter(Boolean);
+  return parts.length > 0 ? `; activations of ${parts.join(' and ')} are recomputed` : '';
+}
+
 /** One line for an event; the plan of a run takes a few. */
 export function describeEvent(event: Told): string {
   switch (event.event) {
@@ -18,7 +23,7 @@ export function describeEvent(event: Told): string {
         describeFormats(event.formats),
         `data: ${event.trainDocuments} windows to train on, ${event.validDocuments} to validate on${dropped}`,
         `plan: ${megabytes(event.plannedBytes)} resident, the arena in it: ${event.plan}` +
-          (event.recomputedBlocks > 0 ? `; activations of ${event.recomputedBlocks} blocks are recomputed` : ''),
+          describeRecomputed(event.recomputedBlocks, event.recomputedMlps),
         `${event.steps} steps of up to ${event.tokensPerBatch} tokens a batch${from}`,
       ].join('\n');
     }

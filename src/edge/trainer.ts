@@ -72,7 +72,9 @@ export interface TrainerPlan {
   readonly arena: string;
   /** Whether projections are fetched into the arena for each use, since two copies of them would not fit. */
   readonly staged: boolean;
+  /** Blocks whose activations are made again in the backward pass, and of how many others those of the MLP. */
   readonly recomputedBlocks: number;
+  readonly recomputedMlps: number;
 }
 
 /**
@@ -141,7 +143,13 @@ export class EdgeTrainer {
     const { trainer, staged } = openTrainer(model, trainerOptionsOf(settings, training, kept, sessions));
     this.#trainer = trainer;
     const { layout, recomputed } = trainer;
-    this.plan = { arenaBytes: layout.bytes, arena: describe(layout), staged, recomputedBlocks: recomputed };
+    this.plan = {
+      arenaBytes: layout.bytes,
+      arena: describe(layout),
+      staged,
+      recomputedBlocks: recomputed.blocks,
+      recomputedMlps: recomputed.mlps,
+    };
   }
 
   /** Updates so far, and those of the whole run. */

@@ -11,8 +11,8 @@ import { Attention } from '../nn/attention.ts';
 import type { ForwardContext, KeyValueCache } from '../nn/attention.ts';
 import type { BatchInputs } from '../nn/batch.ts';
 import { batchInputs } from '../nn/batch.ts';
-import { Block } from '../nn/block.ts';
-import type { BlockSaved } from '../nn/block.ts';
+import { Block, recomputeOf } from '../nn/block.ts';
+import type { BlockSaved, Recomputed } from '../nn/block.ts';
 import { Table } from '../nn/embedding.ts';
 import { Head } from '../nn/head.ts';
 import { Mlp } from '../nn/mlp.ts';
@@ -118,18 +118,15 @@ export class CompiledLlama {
     this.#head = new Head(model.head ? new Table(HEAD, model.head, everything) : this.embedding, this.inputs);
   }
 
-  /**
-   * Losses and the gradients of all parameters, added to what is there. The first `recomputed` blocks save their input
-   * alone: theirs are the activations that would be kept longest.
-   */
-  train(recomputed = 0): Program {
+  /** Losses and the gradients of all parameters, added to what is there. */
+  train(recomputed: Recomputed = { blocks: 0, mlps: 0 }): Program {
     const b = new ProgramBuilder('train', this.tiles);
     const context = this.#context(b);
     const embedded = this.#embed(b);
     let x = embedded;
     const saved: BlockSaved[] = [];
     this.#blocks.forEach((block, i) => {
-      const recompute = i < recomputed ? 'block' : 'none';
+      const recompute = recomputeOf(recomputed, i);
       const done = b.within(`layers.${i}`, () => block.forward(b, x, context, { recompute }));
       saved.push(done.saved);
       x = done.y;

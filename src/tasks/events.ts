@@ -19,8 +19,9 @@ export interface StartEvent {
   readonly plannedBytes: number;
   /** What the arena is made of. */
   readonly plan: string;
-  /** Blocks whose activations are made again in the backward pass. */
+  /** Blocks whose activations are made again in the backward pass, and of how many others those of the MLP. */
   readonly recomputedBlocks: number;
+  readonly recomputedMlps: number;
 }
 
 export interface PruneEvent {

@@ -147,7 +147,8 @@ class Run {
       tokensPerBatch: compiled.tiles * 16,
       plannedBytes: await plannedBytes(this.#trainer, this.#host.threads),
       plan: describe(layout),
-      recomputedBlocks: this.#trainer.recomputed,
+      recomputedBlocks: this.#trainer.recomputed.blocks,
+      recomputedMlps: this.#trainer.recomputed.mlps,
     });
   }
 

@@ -59,9 +59,9 @@ export const TRAINING_OPTIONS = {
   adamBeta2: { kind: 'number', default: 0.999, least: 0, below: 1, help: 'decay of the second moment' },
   adamEpsilon: { kind: 'number', default: 1e-8, above: 0, help: 'added to the root of the second moment' },
   recompute: {
-    kind: ['none', 'block', 'auto'],
+    kind: ['none', 'mlp', 'block', 'auto'],
     default: 'auto',
-    help: 'activations made again in the backward pass, for less memory and more time; auto: of as many blocks as it takes to fit',
+    help: 'activations made again in the backward pass, for less memory and more time: none, those of MLPs, all of blocks; auto: as few as fit',
   },
   valBatches: { kind: 'whole', default: 25, least: 0, help: 'batches of an evaluation; 0 for all' },
   maskPrompt: { kind: 'flag', default: false, help: 'learn completions and answers only' },

@@ -20,11 +20,12 @@ import type { Sequence } from '../models/batch.ts';
 import { longestInput, packRows, targetTokens, totalInput, writeBatch } from '../models/batch.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
+import type { Recomputed } from '../nn/block.ts';
 import type { Program } from '../program/program.ts';
 import type { Session, Sessions } from '../runtime/session.ts';
 import { principalAxes, orthonormalRows } from './axes.ts';
 import type { RecomputeChoice } from './recompute.ts';
-import { blocksToRecompute } from './recompute.ts';
+import { whatToRecompute } from './recompute.ts';
 
 export interface GradientInitOptions {
   /** What the gradient is the mean of: each labelled token weighs the same. */
@@ -66,12 +67,12 @@ export async function gradientFactors<F extends FactorTensors>(
     positions: longest,
     wrap: (layer) => sketch.wrap(layer),
   });
-  const programs = (recomputed: number): Program[] =>
+  const programs = (recomputed: Recomputed): Program[] =>
     (['right', 'left'] as const).map((side) => {
       sketch.side = side;
       return { ...compiled.train(recomputed), name: side };
     });
-  const session = options.sessions.open(programs(blocksToRecompute(options, model.config.layers, programs)));
+  const session = options.sessions.open(programs(whatToRecompute(options, model.config.layers, programs)));
   try {
     const random = new Random(seed);
     // The last pass multiplies from the left, so that it gives `right`.

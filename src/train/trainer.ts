@@ -5,6 +5,7 @@ import type { Training } from '../models/llama.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import { encodeKept } from '../models/fuse.ts';
 import type { LlamaModel } from '../models/model.ts';
+import type { Recomputed } from '../nn/block.ts';
 import { EMBEDDING, HEAD } from '../models/names.ts';
 import type { Sequence } from '../models/batch.ts';
 import { targetTokens, writeBatch } from '../models/batch.ts';
@@ -19,7 +20,7 @@ import { openGates, wholeRanks } from './nls.ts';
 import type { AdamW, Optimizer } from './optimizer.ts';
 import { hyperOf, optimizer } from './optimizer.ts';
 import type { RecomputeChoice } from './recompute.ts';
-import { blocksToRecompute } from './recompute.ts';
+import { whatToRecompute } from './recompute.ts';
 
 export interface TrainerOptions {
   readonly training: Training;
@@ -64,8 +65,8 @@ export interface PartialUpdate {
 export class Trainer {
   readonly compiled: CompiledLlama;
   readonly model: LlamaModel;
-  /** Blocks, from the first on, whose activations are made again in the backward pass. */
-  readonly recomputed: number;
+  /** The activations that are made again in the backward pass. */
+  readonly recomputed: Recomputed;
   readonly #session: Session;
   readonly #optimizer: Optimizer;
   readonly #adamw: AdamW;
@@ -83,8 +84,8 @@ export class Trainer {
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
     const { clear, measure, update } = this.#optimizer;
     const rest = [this.compiled.evaluate(), clear, measure, update];
-    const programs = (recomputed: number): Program[] => [this.compiled.train(recomputed), ...rest];
-    this.recomputed = blocksToRecompute(options, model.config.layers, programs);
+    const programs = (recomputed: Recomputed): Program[] => [this.compiled.train(recomputed), ...rest];
+    this.recomputed = whatToRecompute(options, model.config.layers, programs);
     this.#session = options.sessions.open(programs(this.recomputed));
     // The arena has them now; a second copy would stay for the whole run.
     this.compiled.store.forgetInitial();

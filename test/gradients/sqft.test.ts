@@ -10,6 +10,7 @@ import { CompiledLlama } from '../../src/models/llama.ts';
 import type { AdapterTraining } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
 import { rankGroup } from '../../src/models/names.ts';
+import type { Recomputed } from '../../src/nn/block.ts';
 import type { Parameter } from '../../src/program/parameters.ts';
 import type { Counts, Program } from '../../src/program/program.ts';
 import { LocalSession } from '../../src/runtime/local.ts';
@@ -45,7 +46,7 @@ interface Run {
   readonly counts: Counts;
 }
 
-function compile(model: LlamaModel, training: Omit<AdapterTraining, 'method' | 'scaling'>, ranks?: Ranks, recomputed = 0): Run {
+function compile(model: LlamaModel, training: Omit<AdapterTraining, 'method' | 'scaling'>, ranks?: Ranks, recomputed?: Recomputed): Run {
   const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training: { method: 'sqft', scaling: SCALING, ...training } });
   const [train, evaluate] = [compiled.train(recomputed), compiled.evaluate()];
   const session = new LocalSession([train, evaluate], { module: kernelModule('plain').module });
@@ -208,7 +209,8 @@ test('recomputing blocks and keeping merged weights change no bit, with elastic 
   ]);
   const runs = [
     compile(model, { factors, elastic: 'block' }, ranks),
-    compile(model, { factors, elastic: 'block' }, ranks, 2),
+    compile(model, { factors, elastic: 'block' }, ranks, { blocks: 0, mlps: 2 }),
+    compile(model, { factors, elastic: 'block' }, ranks, { blocks: 2, mlps: 0 }),
     compile(model, { factors, elastic: 'block', merge: 'keep' }, ranks),
   ];
   const results = runs.map(({ session, compiled, counts }) => {
@@ -217,6 +219,7 @@ test('recomputing blocks and keeping merged weights change no bit, with elastic 
   });
   expect(results[1]).toEqual(results[0]);
   expect(results[2]).toEqual(results[0]);
+  expect(results[3]).toEqual(results[0]);
 });
 
 /** Row-major position `at` in panels of four rows. */

@@ -35,10 +35,10 @@ export const POISON = 12345;
 const GUARD_BYTES = 128;
 const GUARD = 0xa5;
 
-export const FLAVOURS: readonly Flavour[] = ['plain', 'relaxed', 'wide'];
-
 /** Whether this Node's V8 widens relaxed multiply-adds. */
 export const CAN_WIDEN = Number(process.versions.node.split('.')[0]) >= 24;
+
+const FLAVOURS: readonly Flavour[] = ['plain', 'relaxed', ...(CAN_WIDEN ? (['wide'] as const) : [])];
 
 /** The kernels of a flavour; where this host cannot widen the wide ones, as they are. */
 export function moduleOf(flavour: Flavour): WebAssembly.Module {

@@ -58,7 +58,7 @@ describe('liveness', () => {
 describe('the layout of a whole training program', () => {
   const model = tinyModel();
   const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training: tinyAdapters(model, 'lors', 'exact') });
-  const [train, evaluate] = [compiled.train(model.config.layers), compiled.evaluate()];
+  const [train, evaluate] = [compiled.train({ blocks: model.config.layers, mlps: 0 }), compiled.evaluate()];
   const layout = layOut([train, evaluate], 3);
 
   test('no two values that are live at the same op share bytes', () => {

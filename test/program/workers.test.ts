@@ -22,7 +22,7 @@ const model = tinyModel('50 %');
  */
 function step(training: Training, flavour: Flavour, workers: readonly number[]): Record<string, Uint32Array> {
   const compiled = new CompiledLlama(model, { ...TINY_OPTIONS, training });
-  const program = compiled.train(model.config.layers);
+  const program = compiled.train({ blocks: model.config.layers, mlps: 0 });
   const { module } = kernelModule(flavour);
   const session = new LocalSession([program], { module });
   const counts = writeTinyBatch(session, compiled, model);

@@ -11,6 +11,7 @@ import { localSessions } from '../../src/runtime/local.ts';
 import { evaluate } from '../../src/tasks/evaluate.ts';
 import { generate } from '../../src/tasks/generate.ts';
 import { prune } from '../../src/tasks/prune.ts';
+import type { RecomputeChoice } from '../../src/train/recompute.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { goldenTraining, sequences, wandaModel } from '../golden/stories.ts';
 import { collect } from '../shared.ts';
@@ -65,7 +66,7 @@ withShared('where weights live', () => {
 function options(
   model: ReturnType<typeof wandaModel>,
   session: Parameters<typeof localSessions>[0],
-  recompute: 'none' | 'block' | 'auto' = 'auto',
+  recompute: RecomputeChoice = 'auto',
 ): ConstructorParameters<typeof Trainer>[1] {
   return {
     training: goldenTraining(model, 'lors'),
@@ -80,29 +81,43 @@ function options(
 withShared('recomputation under a budget', () => {
   const { module } = kernelModule('plain');
   const model = wandaModel();
-  const trainer = (recompute: 'none' | 'block' | 'auto', memoryBytes?: number): Trainer =>
+  const trainer = (recompute: RecomputeChoice, memoryBytes?: number): Trainer =>
     new Trainer(model, options(model, { module, memoryBytes }, recompute));
+  const { layers } = model.config;
   const none = trainer('none');
+  const mlp = trainer('mlp');
   const block = trainer('block');
 
   describe('auto', () => {
     test('recomputes nothing where everything fits, and all where only that does', () => {
-      expect(none.recomputed).toBe(0);
-      expect(block.recomputed).toBe(model.config.layers);
-      expect(trainer('auto').recomputed).toBe(0);
-      expect(trainer('auto', none.layout.bytes).recomputed).toBe(0);
-      expect(block.layout.bytes).toBeLessThan(none.layout.bytes);
+      expect(none.recomputed).toEqual({ blocks: 0, mlps: 0 });
+      expect(mlp.recomputed).toEqual({ blocks: 0, mlps: layers });
+      expect(block.recomputed).toEqual({ blocks: layers, mlps: 0 });
+      expect(trainer('auto').recomputed).toEqual(none.recomputed);
+      expect(trainer('auto', none.layout.bytes).recomputed).toEqual(none.recomputed);
+      expect(trainer('auto', block.layout.bytes).layout.bytes).toBeLessThanOrEqual(block.layout.bytes);
+      expect(mlp.layout.bytes).toBeLessThan(none.layout.bytes);
+      expect(block.layout.bytes).toBeLessThan(mlp.layout.bytes);
     });
 
-    test('recomputes as few blocks as it takes, and changes no bit', async () => {
-      const some = trainer('auto', Math.round((none.layout.bytes + block.layout.bytes) / 2));
-      expect(some.recomputed).toBeGreaterThan(0);
-      expect(some.recomputed).toBeLessThan(model.config.layers);
-      expect(some.layout.bytes).toBeLessThanOrEqual((none.layout.bytes + block.layout.bytes) / 2);
-      const fewer = new Trainer(model, { ...options(model, { module }), recompute: 'auto' });
+    test('recomputes as few MLPs as it takes, then blocks, and changes no bit', async () => {
+      const between = ({ layout: a }: Trainer, { layout: b }: Trainer): number => Math.round((a.bytes + b.bytes) / 2);
+      const some = trainer('auto', between(none, mlp));
+      expect(some.recomputed).toEqual({ blocks: 0, mlps: expect.any(Number) as number });
+      expect(some.recomputed.mlps).toBeGreaterThan(0);
+      expect(some.recomputed.mlps).toBeLessThan(layers);
+      expect(some.layout.bytes).toBeLessThanOrEqual(between(none, mlp));
+      const more = trainer('auto', between(mlp, block));
+      expect(more.recomputed.blocks).toBeGreaterThan(0);
+      expect(more.recomputed.blocks + more.recomputed.mlps).toBe(layers);
+      expect(more.layout.bytes).toBeLessThanOrEqual(between(mlp, block));
+      const fewer = trainer('auto');
       const batch = sequences('train', 'batches').slice(0, 2);
-      expect(await some.update([batch], 1e-3)).toEqual(await fewer.update([batch], 1e-3));
-      expect(some.state()).toEqual(fewer.state());
+      const result = await fewer.update([batch], 1e-3);
+      for (const other of [some, more]) {
+        expect(await other.update([batch], 1e-3)).toEqual(result);
+        expect(other.state()).toEqual(fewer.state());
+      }
     });
 
     test('says what it needs where nothing fits', () => {

@@ -77,7 +77,7 @@ withShared('packed documents', () => {
     });
   });
 
-  test.each(['none', 'block'] as const)(
+  test.each(['none', 'mlp', 'block'] as const)(
     'a document without targets leaves no trace in the gradient of the others (recompute %s)',
     async (recompute) => {
       const silent = (ids: Int32Array): Sequence => ({ ids, targets: new Uint8Array(ids.length) });
