@@ -16,9 +16,9 @@ import { UPPER, exp2By, exp2Table } from './math';
 /** Where the table stands in the scratch. */
 const TABLE: usize = 3072;
 /** Scores are in powers of two, which are cheaper than those of e. */
-const LOG2E: f32 = 1.44269504088896341;
+export const LOG2E: f32 = 1.44269504088896341;
 /** A score lower than any, yet finite: a difference of two of them is a number. */
-const LOWEST: f32 = -1e30;
+export const LOWEST: f32 = -1e30;
 /** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */
 const HIDDEN: f32 = -2e30;
 

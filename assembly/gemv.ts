@@ -2,7 +2,7 @@
 //
 // Panels are read one after another, as one stream: four at once share each input, but lose a third of the bandwidth.
 // Eight sums a panel hide the adder's latency.
-import { F16, F32, BF16, madd, upper, weights4, widened } from './lanes';
+import { BF16, F16, F32, factorOf, madd, maskOf, upper, weights4, widened } from './lanes';
 
 /** y = (init or 0) + W x, for panels [begin, end). y: [M]; x: [K]. */
 export function gemv(
@@ -10,7 +10,7 @@ export function gemv(
 ): void {
   for (let p = begin; p < end; p++) {
     const w = values + (p * K << (dtype == F32 ? 4 : 3));
-    finish(y, init, p, M, dtype == F32 ? panelF32(x, w, K) : dtype == BF16 ? panelBF16(x, w, K) : panelF16(x, w, K));
+    finish(y, init, p, M, dtype == F32 ? panelF32(x, w, K) : dtype == BF16 ? panelBF16(x, w, K, dtype - BF16) : panelF16(x, w, K, dtype - F16));
   }
 }
 
@@ -30,31 +30,32 @@ function panelF32(x: usize, w: usize, K: usize): v128 {
   return f32x4.add(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)), f32x4.add(f32x4.add(e, f), f32x4.add(g, h)));
 }
 
-function panelBF16(x: usize, w: usize, K: usize): v128 {
-  return panelHalf(BF16, x, w, K);
+function panelBF16(x: usize, w: usize, K: usize, zero: i32): v128 {
+  return panelHalf(BF16, zero, x, w, K);
 }
 
-function panelF16(x: usize, w: usize, K: usize): v128 {
-  return panelHalf(F16, x, w, K);
+function panelF16(x: usize, w: usize, K: usize, zero: i32): v128 {
+  return panelHalf(F16, zero, x, w, K);
 }
 
-/** A vector has two inputs of the panel: rows 0 and 2 are lower halves of lanes, 1 and 3 the upper ones. */
+/** A vector has two inputs of the panel: rows 0 and 2 are lower halves of lanes, 1 and 3 the upper ones. `zero`: see maskOf. */
 @inline
-function panelHalf(dtype: i32, x: usize, w: usize, K: usize): v128 {
+function panelHalf(dtype: i32, zero: i32, x: usize, w: usize, K: usize): v128 {
   let a = f32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
+  const mask = maskOf(dtype, zero), factor = factorOf(zero);
   for (const last = x + ((K & ~7) << 2); x < last; x += 32, w += 64) {
     let bits = v128.load(w), xs = twice(v128.load64_splat(x));
-    a = madd(widened(bits, dtype), xs, a);
-    b = madd(upper(bits, dtype), xs, b);
+    a = madd(widened(bits, dtype, mask, factor), xs, a);
+    b = madd(upper(bits, dtype, mask, factor), xs, b);
     bits = v128.load(w, 16), xs = twice(v128.load64_splat(x, 8));
-    c = madd(widened(bits, dtype), xs, c);
-    d = madd(upper(bits, dtype), xs, d);
+    c = madd(widened(bits, dtype, mask, factor), xs, c);
+    d = madd(upper(bits, dtype, mask, factor), xs, d);
     bits = v128.load(w, 32), xs = twice(v128.load64_splat(x, 16));
-    e = madd(widened(bits, dtype), xs, e);
-    f = madd(upper(bits, dtype), xs, f);
+    e = madd(widened(bits, dtype, mask, factor), xs, e);
+    f = madd(upper(bits, dtype, mask, factor), xs, f);
     bits = v128.load(w, 48), xs = twice(v128.load64_splat(x, 24));
-    g = madd(widened(bits, dtype), xs, g);
-    h = madd(upper(bits, dtype), xs, h);
+    g = madd(widened(bits, dtype, mask, factor), xs, g);
+    h = madd(upper(bits, dtype, mask, factor), xs, h);
   }
   const low = f32x4.add(f32x4.add(a, c), f32x4.add(e, g)), high = f32x4.add(f32x4.add(b, d), f32x4.add(f, h));
   let s = f32x4.add(v128.shuffle<f32>(low, high, 0, 4, 1, 5), v128.shuffle<f32>(low, high, 2, 6, 3, 7));

@@ -53,46 +53,25 @@ export function expTable(at: usize): void {
 }
 
 /**
- * exp(x). At most 2 ULP off for x in [-87, 88]; exactly 0 below -87.3 (where f32 turns subnormal); x above 88 saturates; NaN
+ * exp(x), by expTable. At most 2 ULP off for x in [-87, 88]; exactly 0 below -87.3 (where f32 turns subnormal); x above 88 saturates; NaN
  * stays NaN.
  * x = n ln2 + r, |r| <= ln2 / 2, ln2 in two parts; a degree 6 polynomial (Cephes expf) times 2^n through the exponent.
  */
 @inline
-export function exp(x: v128): v128 {
-  return exponential(
-    x, f32x4.splat(HIGHEST), f32x4.splat(LOWEST), f32x4.splat(LOG2E), f32x4.splat(ROUNDER), f32x4.splat(LN2_HIGH), f32x4.splat(LN2_LOW),
-    f32x4.splat(C6), f32x4.splat(C5), f32x4.splat(C4), f32x4.splat(C3), f32x4.splat(C2), f32x4.splat(C1), f32x4.splat(1), i32x4.splat(BIAS),
-  );
-}
-
-/** exp(x), its constants from a table: for loops over many. */
-@inline
 export function expBy(table: usize, x: v128): v128 {
-  return exponential(
-    x, v128.load(table), v128.load(table, ENTRY), v128.load(table, 2 * ENTRY), v128.load(table, 3 * ENTRY), v128.load(table, 4 * ENTRY), v128.load(table, 5 * ENTRY),
-    v128.load(table, 6 * ENTRY), v128.load(table, 7 * ENTRY), v128.load(table, 8 * ENTRY), v128.load(table, 9 * ENTRY), v128.load(table, 10 * ENTRY), v128.load(table, 11 * ENTRY),
-    v128.load(table, 12 * ENTRY), v128.load(table, 13 * ENTRY),
-  );
-}
-
-@inline
-function exponential(
-  x: v128, highest: v128, lowest: v128, log2e: v128, rounder: v128, ln2High: v128, ln2Low: v128,
-  c6: v128, c5: v128, c4: v128, c3: v128, c2: v128, c1: v128, one: v128, bias: v128,
-): v128 {
   // pmin and pmax are an instruction each, min and max six or more; rounding by a number leaves n as a float and, in the low
   // bits, as an integer, where trunc_sat would take six.
-  const c = f32x4.pmax(f32x4.pmin(x, highest), lowest);
-  const shifted = madd(c, log2e, rounder);
+  const lowest = v128.load(table, ENTRY), c = f32x4.pmax(f32x4.pmin(x, v128.load(table)), lowest);
+  const rounder = v128.load(table, 3 * ENTRY), shifted = madd(c, v128.load(table, 2 * ENTRY), rounder);
   const n = f32x4.sub(shifted, rounder);
-  const r = madd(n, ln2Low, madd(n, ln2High, c));
-  let p = madd(c6, r, c5);
-  p = madd(p, r, c4);
-  p = madd(p, r, c3);
-  p = madd(p, r, c2);
-  p = madd(p, r, c1);
-  p = madd(p, f32x4.mul(r, r), f32x4.add(r, one));
-  const scale = i32x4.shl(i32x4.add(shifted, bias), 23);
+  const r = madd(n, v128.load(table, 5 * ENTRY), madd(n, v128.load(table, 4 * ENTRY), c));
+  let p = madd(v128.load(table, 6 * ENTRY), r, v128.load(table, 7 * ENTRY));
+  p = madd(p, r, v128.load(table, 8 * ENTRY));
+  p = madd(p, r, v128.load(table, 9 * ENTRY));
+  p = madd(p, r, v128.load(table, 10 * ENTRY));
+  p = madd(p, r, v128.load(table, 11 * ENTRY));
+  p = madd(p, f32x4.mul(r, r), f32x4.add(r, v128.load(table, 12 * ENTRY)));
+  const scale = i32x4.shl(i32x4.add(shifted, v128.load(table, 13 * ENTRY)), 23);
   return v128.andnot(f32x4.mul(p, scale), f32x4.lt(x, lowest));
 }
 

@@ -1,10 +1,9 @@
 // What stands between the products when one token goes through the model: its features are side by side, [K] f32.
 // The cache of keys and values keeps the tiles of attention.ts, [key tiles][kvHeads * D][16]: 16 keys are lanes.
 import { FEATURE_SHIFT, TILE, madd, splatAt, sum, sums4, weightAt } from './lanes';
-import { exp } from './math';
+import { LOG2E, LOWEST } from './attention';
+import { exp2By, exp2Table } from './math';
 
-/** A score lower than any, yet finite: a difference of two of them is a number. */
-const LOWEST: f32 = -1e30;
 
 /** x = table[ids[0]] (embedding.ts), for features [begin, end). */
 export function embedToken(x: usize, table: usize, dtype: i32, ids: usize, K: usize, begin: usize, end: usize): void {
@@ -47,10 +46,12 @@ export function storeToken(cache: usize, x: usize, slots: usize, K: usize, begin
   for (let k = begin; k < end; k++) store<f32>(o + (k << FEATURE_SHIFT), load<f32>(x + (k << 2)));
 }
 
-/** o = softmax(scaling q'K) V over the keys 0 .. last[0] (attention.ts), for heads [begin, end). o, q: [heads * D]. */
+/** o = softmax(scaling q'K) V over the keys 0 .. last[0], in powers of two (attention.ts), for heads [begin, end). o, q: [heads * D]. */
 export function attentionToken(
-  o: usize, q: usize, k: usize, v: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, begin: usize, end: usize,
+  o: usize, q: usize, k: usize, v: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, scratch: usize,
+  begin: usize, end: usize,
 ): void {
+  exp2Table(scratch);
   const group = heads / kvHeads, stride = kvHeads * D << FEATURE_SHIFT, slot = <usize>load<u32>(last);
   for (let h = begin; h < end; h++) {
     const out = o + (h * D << 2), query = q + (h * D << 2);
@@ -66,18 +67,18 @@ export function attentionToken(
         s2 = madd(a, v128.load(p, 32), s2);
         s3 = madd(a, v128.load(p, 48), s3);
       }
-      const vs = f32x4.splat(scaling), low = f32x4.splat(LOWEST);
+      const vs = f32x4.splat(scaling * LOG2E), low = f32x4.splat(LOWEST);
       s0 = v128.bitselect(f32x4.mul(s0, vs), low, see0);
       s1 = v128.bitselect(f32x4.mul(s1, vs), low, see1);
       s2 = v128.bitselect(f32x4.mul(s2, vs), low, see2);
       s3 = v128.bitselect(f32x4.mul(s3, vs), low, see3);
       const old = m;
       m = highest(f32x4.pmax(m, f32x4.pmax(f32x4.pmax(s0, s1), f32x4.pmax(s2, s3))));
-      const shrink = exp(f32x4.sub(old, m));
-      s0 = v128.and(exp(f32x4.sub(s0, m)), see0);
-      s1 = v128.and(exp(f32x4.sub(s1, m)), see1);
-      s2 = v128.and(exp(f32x4.sub(s2, m)), see2);
-      s3 = v128.and(exp(f32x4.sub(s3, m)), see3);
+      const shrink = exp2By(scratch, f32x4.sub(old, m));
+      s0 = v128.and(exp2By(scratch, f32x4.sub(s0, m)), see0);
+      s1 = v128.and(exp2By(scratch, f32x4.sub(s1, m)), see1);
+      s2 = v128.and(exp2By(scratch, f32x4.sub(s2, m)), see2);
+      s3 = v128.and(exp2By(scratch, f32x4.sub(s3, m)), see3);
       total = f32x4.add(f32x4.mul(total, shrink), f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
       let d: usize = 0, p = v + at;
       for (; d + 4 <= D; d += 4, p += 256) {

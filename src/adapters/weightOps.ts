@@ -1,5 +1,6 @@
 /** The one table of kernels by weight format: merge, both products, the sampled product and its factor gradients. */
 import type { Constant } from '../core/constant.ts';
+import { explain } from '../core/errors.ts';
 import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
@@ -7,6 +8,7 @@ import { LEVELS } from '../quant/grid.ts';
 import { blockCount, pointerCount } from '../sparse/csr.ts';
 import { BLOCK_ROWS } from '../sparse/quad.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
+import { isWhole } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
@@ -66,6 +68,7 @@ export class WeightOps {
 
   #mergedWith(b: ProgramBuilder, values: Ref | 0, up: Ref | 0, downT: Ref | 0, rank: number, scaling: number): Value {
     const { rows: M, cols: K, dtype } = this.weight;
+    if (up) this.#needMask();
     const merged = b.scratch('merged', this.length * 4);
     const args = { merged, values, dtype: DTYPE_CODE[dtype], up, downT, rank, scaling, M, K };
     const s = this.#structure;
@@ -133,6 +136,7 @@ export class WeightOps {
   /** h = (init or 0) + (dy x') on the pattern: the gradient of every kept weight, in the order of the values. */
   sample(b: ProgramBuilder, h: Ref, init: Ref | 0, dy: Ref, x: Ref): void {
     const { rows: M, cols: K } = this.weight;
+    this.#needMask();
     const args = { h, init, dy, x, M, K };
     const s = this.#structure;
     if (s.format === 'dense') b.emit('sddmmDense', Math.ceil(M / 4), { dw: h, init, dy, x, features: M, M, K });
@@ -153,6 +157,12 @@ export class WeightOps {
     const h = this.sampled(b, dy, x);
     b.emit('timesValues', Math.ceil(this.length / CHUNK), { h, ...this.#flat });
     return h;
+  }
+
+  /** Where zeros are in place, pruned ones would not stay zero. */
+  #needMask(): void {
+    if (isWhole(this.weight)) return;
+    throw new TypeError(explain(this.#name, 'a weight with its mask', 'zeros in place', "Load it for training, not for 'one token'."));
   }
 
   /** The values for kernels that walk them whatever the format. */

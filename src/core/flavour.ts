@@ -4,5 +4,8 @@
  */
 export type Flavour = 'plain' | 'relaxed' | 'wide';
 
-/** What weights are packed for: products of many tokens by kernels of a flavour, or of one token at a time, as text is generated. */
-export type PackedFor = Flavour | 'one token';
+/**
+ * What weights are packed for: products of many tokens by kernels of a flavour, or of one token at a time, as text is generated, from
+ * memory that they stay in, or in few bytes.
+ */
+export type PackedFor = Flavour | 'one token' | 'one token, few bytes';

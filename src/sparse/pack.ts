@@ -10,6 +10,7 @@ import { eachInCsr, packCsr } from './csr.ts';
 import { bitsOf, fitsBlocks, keptIn, patternOf, quadsOfElements, quadsOfMask } from './keepMask.ts';
 import { eachInQuads, packQuads } from './quad.ts';
 import type { BlockWeight, DenseWeight, PackedWeight } from './weight.ts';
+import { isWhole } from './weight.ts';
 
 export interface PackOptions {
   /** 1 = kept, [rows, cols]; the non-zeros when absent. */
@@ -34,8 +35,9 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
   const quads = options.keep ? quadsOfMask(options.keep, rows, cols) : quadsOfElements(dtype, elements, rows, cols);
   const pattern = patternOf(quads, rows, cols);
   const kept = keptIn(quads);
-  const format = options.format ?? chooseFormat(pattern, kept / elements.length, options.packedFor ?? 'relaxed');
-  if (format === 'dense') return packDense(dtype, elements, rows, cols);
+  const format = options.format ?? chooseFormat(pattern, kept / elements.length, options.packedFor ?? 'relaxed', dtype);
+  // For one token at a time a mask may be left to the zeros: the weight says whose it is.
+  if (format === 'dense') return { ...packDense(dtype, elements, rows, cols), pattern, kept };
   const values = sameKind(elements, kept);
   const common = { rows, cols, dtype, pattern, kept, values };
   const [from, to] = [bitsOf(elements), bitsOf(values)];
@@ -104,7 +106,10 @@ export function valueOrder(weight: PackedWeight): Uint32Array {
 /** The mask of a packed weight, row-major, 1 = kept. */
 export function keepMaskOf(weight: PackedWeight): Uint8Array {
   const keep = new Uint8Array(weight.rows * weight.cols);
-  if (weight.format === 'dense') return keep.fill(1);
+  if (weight.format === 'dense') {
+    if (isWhole(weight)) return keep.fill(1);
+    return Uint8Array.from(decodeWeights(weight.dtype, unpack(weight, weight.values)), (v) => Number(v !== 0));
+  }
   eachPosition(weight, (position) => {
     keep[position] = 1;
   });

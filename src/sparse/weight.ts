@@ -44,12 +44,20 @@ export interface BlockWeight extends Packed {
   readonly index: Uint8Array;
 }
 
-/** Panels of four rows (layout: assembly/dense.ts): nothing is pruned. The last panel is padded with zeros. */
+/**
+ * Panels of four rows (layout: assembly/dense.ts). The last panel is padded with zeros. Nothing is pruned, or the weight is for one token at
+ * a time and what is pruned is a zero like any other: it can be read, but not trained or merged with.
+ */
 export interface DenseWeight extends Packed {
   readonly format: 'dense';
 }
 
 export type PackedWeight = QuadWeight | CsrWeight | BlockWeight | DenseWeight;
+
+/** Whether the mask, if there is one, is in the format: what is added to the weight then keeps pruned zeros. */
+export function isWhole({ format, pattern }: PackedWeight): boolean {
+  return format !== 'dense' || pattern === 'dense';
+}
 
 /** Bytes of all arrays. */
 export function packedBytes(weight: PackedWeight): number {

@@ -33,16 +33,24 @@ export interface WeightLimits {
 
 /** Loads a model directory, each weight to the place that `limits` say. Throws as loadModel does, and OutputError. */
 export function loadModelInto(directory: string, arena: Arena, limits: WeightLimits): LlamaModel {
-  const { packedFor } = limits;
-  const place = limits.place === 'auto' ? choose(directory, limits) : limits.place;
+  const { place, packedFor } = choose(directory, limits);
   if (place === 'arena') return loadModel(directory, homeOf(arena), packedFor);
   return loadModel(directory, place === 'memory' ? stagedHome(arena) : fileHome(arena, limits.directory), packedFor);
 }
 
-function choose(directory: string, { packedFor, memoryBytes = totalmem() }: WeightLimits): Exclude<WeightPlace, 'auto'> {
-  const { projections, tables } = estimate(directory, packedFor);
-  if (projections + tables <= ARENA_SHARE) return 'arena';
-  return projections <= Math.min(memoryBytes, totalmem()) * MEMORY_SHARE ? 'memory' : 'file';
+/** Weights that are staged are copied for every pass: their bytes are the time then, and few of them are the first thing to try. */
+function choose(
+  directory: string,
+  { place, packedFor, memoryBytes = totalmem() }: WeightLimits,
+): { place: Exclude<WeightPlace, 'auto'>; packedFor: PackedFor } {
+  const few = packedFor === 'one token' ? 'one token, few bytes' : packedFor;
+  if (place !== 'auto') return { place, packedFor: place === 'arena' ? packedFor : few };
+  for (const packed of new Set([packedFor, few])) {
+    const { projections, tables } = estimate(directory, packed);
+    if (projections + tables <= ARENA_SHARE) return { place: 'arena', packedFor: packed };
+  }
+  const inMemory = estimate(directory, few).projections <= Math.min(memoryBytes, totalmem()) * MEMORY_SHARE;
+  return { place: inMemory ? 'memory' : 'file', packedFor: few };
 }
 
 /** Bytes of the packed model, from its first matrix: all are pruned alike, or near enough to choose a place. */

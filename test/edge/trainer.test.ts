@@ -111,6 +111,21 @@ describe('a trainer', () => {
     expect(zeros(saveModel(fused).weights)).toBe(zeros(saveModel(base).weights));
   });
 
+  test('a model that is loaded to generate gives the same text, and is not trained or merged with: its mask is left to its zeros', async () => {
+    const run = tinyRun({ options: { method: 'lors', prune: undefined } });
+    const { wasm } = run;
+    const trainer = await createTrainer(tinyRun({ options: { method: 'lors' } }));
+    const files = saveModel(await fuse({ wasm, model: trainer.model, adapter: trainer.adapter(), dtype: 'BF16' }));
+    const [any, model] = [await loadModel(files), await loadModel(files, { kernels: 'one token' })];
+    expect([...model.linears.values()].every(({ format, pattern }) => format === 'dense' && pattern === '2:4')).toBe(true);
+    const say = { wasm, tokenizer: TOKENIZER, options: { prompt: 'the', temperature: 0, maxTokens: 12 } };
+    expect(await collect(generate({ ...say, model }))).toEqual(await collect(generate({ ...say, model: any })));
+    const refusal = /: expected a weight with its mask, got zeros in place\. Load it for training, not for 'one token'\./;
+    await expect(createTrainer({ ...run, model })).rejects.toThrow(refusal);
+    await expect(createTrainer({ ...run, options: { ...run.options, method: 'full' }, model })).rejects.toThrow(refusal);
+    await expect(fuse({ wasm, model, adapter: trainer.adapter() })).rejects.toThrow(refusal);
+  });
+
   test('pruning is that of lors prune, whose result evaluates alike', async () => {
     const model = await loadModel({
       config: (tinyRun().model as { config: object }).config as Record<string, unknown>,

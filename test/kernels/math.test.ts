@@ -43,26 +43,21 @@ function powersOfTwo(x: Float32Array, flavour: Flavour): Float32Array {
   return x.map((_, i) => dv[Math.floor(i / 16) * D * 16 + (i % 16)]!);
 }
 
-/** e / (1 + e), e = exp(x), x <= 0, as kernels compute it: one token's attention to two keys of scores 0 and x and values 0 and 1. */
+/** e / (1 + e), e = exp(x), x <= 0, as kernels compute it: the gradient of logits 0, whose label it is, and x. */
 function sigmoids(x: Float32Array, flavour: Flavour): Float32Array {
-  const [heads, D] = [x.length, 2];
-  const feature = (first: number, second: (head: number) => number): Float32Array =>
-    Float32Array.from({ length: heads * D * 16 }, (_, i) =>
-      Math.floor(i / 16) % D || i % 16 > 1 ? 0 : i % 16 ? second(Math.floor(i / (16 * D))) : first,
-    );
-  const call = new KernelCall('attentionToken', heads, {
-    o: heads * D,
-    q: Float32Array.from({ length: heads * D }, (_, i) => (i % D ? 0 : 1)),
-    k: feature(0, (head) => x[head]!),
-    v: feature(0, () => 1),
-    last: Uint32Array.of(1),
-    heads,
-    kvHeads: heads,
-    D,
-    scaling: 1,
+  const tiles = Math.ceil(x.length / 16);
+  const at = (i: number): number => (Math.floor(i / 16) * 2 + 1) * 16 + (i % 16);
+  const logits = new Float32Array(tiles * 2 * 16);
+  x.forEach((v, i) => (logits[at(i)] = v));
+  const call = new KernelCall('crossEntropyBackward', tiles, {
+    loss: tiles * 16,
+    logits,
+    labels: new Int32Array(tiles * 16),
+    scale: Float32Array.of(1),
+    V: 2,
   });
-  const o = call.run(flavour).get('o') as Float32Array;
-  return x.map((_, i) => o[i * D]!);
+  const dz = call.run(flavour).get('logits') as Float32Array;
+  return x.map((_, i) => dz[at(i)]!);
 }
 
 /** log(n + e) as kernels compute it: the loss of n logits 0 and one of x, label 0, where e = exp(x), x <= 0. */

@@ -19,19 +19,31 @@ describe('the table', () => {
     ['4x4', 0.3, ['block', 'block', 'block']],
     ['dense', 1, ['dense', 'dense', 'dense']],
   ] as const)('%s at %d goes to %s on plain, relaxed and wide kernels', (pattern, density, formats) => {
-    expect(FLAVOURS.map((flavour) => chooseFormat(pattern, density, flavour))).toEqual(formats);
+    expect(FLAVOURS.map((flavour) => chooseFormat(pattern, density, flavour, 'F32'))).toEqual(formats);
   });
 });
 
-test('one token takes CSR for every mask but blocks and none', () => {
-  const cases = [
+describe('one token', () => {
+  const CASES = [
     ['2:4', 0.5],
     ['unstructured', 0.97],
     ['1:4', 0.25],
     ['4x4', 0.3],
     ['dense', 1],
   ] as const;
-  expect(cases.map(([pattern, density]) => chooseFormat(pattern, density, 'one token'))).toEqual(['csr', 'csr', 'csr', 'block', 'dense']);
+
+  test.each([
+    ['F32', ['csr', 'dense', 'csr', 'block', 'dense']],
+    ['F16', ['dense', 'dense', 'csr', 'block', 'dense']],
+    ['BF16', ['dense', 'dense', 'csr', 'block', 'dense']],
+  ] as const)('takes no quads, and zeros in place where they cost less than looking inputs up: %s', (dtype, formats) => {
+    expect(CASES.map(([pattern, density]) => chooseFormat(pattern, density, 'one token', dtype))).toEqual(formats);
+  });
+
+  test('in few bytes takes CSR for every mask but blocks and none', () => {
+    const formats = CASES.map(([pattern, density]) => chooseFormat(pattern, density, 'one token, few bytes', 'BF16'));
+    expect(formats).toEqual(['csr', 'csr', 'csr', 'block', 'dense']);
+  });
 });
 
 describe('packing', () => {

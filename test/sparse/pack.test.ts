@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeWeights } from '../../src/core/dtypes.ts';
 import { Random } from '../../src/core/random.ts';
 import { keepMaskOf, pack, packDense, unpack, valueOrder } from '../../src/sparse/pack.ts';
-import { indexBytes } from '../../src/sparse/weight.ts';
+import { indexBytes, isWhole } from '../../src/sparse/weight.ts';
 import { sameBits } from '../kernels/claims.ts';
 import { BLOCKS, BLOCK_NAMES, eachInBlocks } from '../../src/sparse/block.ts';
 import { MASKS, blockMask, gaussians, masked } from '../kernels/data.ts';
@@ -174,4 +174,15 @@ test('the index of a 2:4 weight takes little more than half a byte a kept weight
   const keep = MASKS['2:4'](new Random(1), rows, cols);
   const weight = pack('BF16', encodeWeights('BF16', masked(gaussians(new Random(2), rows * cols), keep)), rows, cols);
   expect(indexBytes(weight) / weight.kept).toBeLessThan(0.54);
+});
+
+test('a 16-bit weight for one token at a time has its zeros in place, and can still say which they are', () => {
+  const keep = MASKS['2:4'](new Random(5), 24, 40);
+  const elements = encodeWeights('BF16', masked(gaussians(new Random(6), 24 * 40), keep));
+  const weight = pack('BF16', elements, 24, 40, { packedFor: 'one token' });
+  expect(weight).toMatchObject({ format: 'dense', pattern: '2:4', kept: 24 * 20 });
+  expect(isWhole(weight)).toBe(false);
+  expect(sameBits(keepMaskOf(weight), keep)).toBe(true);
+  expect(sameBits(unpack(weight, weight.values), elements)).toBe(true);
+  expect(isWhole(pack('BF16', elements, 24, 40, { packedFor: 'one token, few bytes' }))).toBe(true);
 });

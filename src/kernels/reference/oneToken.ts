@@ -56,6 +56,7 @@ export function attentionToken(
   kvHeads: number,
   D: number,
   scaling: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {

@@ -152,6 +152,7 @@ export function spmvQuad(
   index: Uint8Array,
   M: number,
   K: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {
