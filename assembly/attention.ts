@@ -11,12 +11,10 @@
 //   scratch       [3][16][16] f32 of each worker's own, and the table of exp2's constants
 import { combine, products } from './attentionTiles';
 import { FEATURE_SHIFT, TILE, madd, splatAt } from './lanes';
-import { UPPER, exp2By, exp2Table } from './math';
+import { LOG2E, UPPER, exp2By, exp2Table } from './math';
 
 /** Where the table stands in the scratch. */
 const TABLE: usize = 3072;
-/** Scores are in powers of two, which are cheaper than those of e. */
-export const LOG2E: f32 = 1.44269504088896341;
 /** A score lower than any, yet finite: a difference of two of them is a number. */
 export const LOWEST: f32 = -1e30;
 /** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */

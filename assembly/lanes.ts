@@ -15,20 +15,24 @@ export const BF16: i32 = 2;
 /**
  * Whether CSR's loop over two tiles ends between them, where V8 needs a way out in any case, or has one there that is never taken and
  * ends after both. Measured: the first is 0 to 2 % faster in the relaxed build; the second 12 to 14 % on Node 20, which else
- * spills two sums a turn, and 28 % where V8 widens.
+ * spills two sums a turn.
  */
 export const ENDS_BETWEEN_TILES: bool = ASC_FEATURE_RELAXED_SIMD;
 
 /**
- * Whether loads come before stores, so that V8 can pair neighbouring vectors to wider ones: the wide build, whose arithmetic
- * is the plain one's. The other builds are 4 to 6 % faster with loads and stores in turn.
+ * Whether loads come before stores, so that V8 can pair neighbouring vectors to wider ones: the wide build. The other builds are 4 to
+ * 6 % faster with loads and stores in turn.
  */
 export const LOADS_FIRST: bool = isDefined(WIDE);
 
 /** Whether a dense tile has six rows: where a multiply-add is one instruction, its sums and operands fit the registers. */
 export const SIX_ROWS: bool = ASC_FEATURE_RELAXED_SIMD;
 
-/** Whether V8 pairs vectors to wider ones: half as many registers hold the same sums, so that twice as many fit. */
+/**
+ * Whether V8 pairs vectors to wider ones: half as many registers hold the same sums, so that twice as many fit. It pairs two that are
+ * neighbours in memory; of those that a loop stores the upper one comes first, since in memory's order V8 stores the lower one twice, by
+ * itself and in the pair.
+ */
 export const WIDE_LANES: bool = isDefined(WIDE);
 
 /** a * b + c: one rounding where the build has relaxed SIMD on fused hardware, two otherwise. */

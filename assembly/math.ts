@@ -10,7 +10,8 @@ export const UPPER: usize = ENTRY - 16;
 
 const HIGHEST: f32 = 88.0;
 const LOWEST: f32 = -87.3;
-const LOG2E: f32 = 1.44269504088896341;
+/** Scores of attention are in powers of two, which are cheaper than those of e. */
+export const LOG2E: f32 = 1.44269504088896341;
 /** A number whose last bit is 1: what is added to it and taken away again is rounded to an integer, which stands in its low bits. */
 const ROUNDER: f32 = 12582912;
 /** -ln2 in two parts; the first has so few bits that its product with an exponent is exact. */
@@ -120,7 +121,7 @@ export function exp2Table(at: usize): void {
 /**
  * 2^x for x < 127.5, by exp2Table: at most 2 ULP off; exactly 0 below -126 (where f32 turns subnormal); NaN stays NaN.
  * x = n + f, |f| <= 1/2; the polynomial of degree 6 with the least relative error, 2.6e-9, times 2^n through the exponent. Two thirds of
- * the instructions of exp: the reduction is exact, and nothing above is cut off.
+ * the instructions of expBy: the reduction is exact, and nothing above is cut off.
  */
 @inline
 export function exp2By(table: usize, x: v128): v128 {

@@ -1,9 +1,8 @@
 // What stands between the products when one token goes through the model: its features are side by side, [K] f32.
 // The cache of keys and values keeps the tiles of attention.ts, [key tiles][kvHeads * D][16]: 16 keys are lanes.
+import { LOWEST } from './attention';
 import { FEATURE_SHIFT, TILE, madd, splatAt, sum, sums4, weightAt } from './lanes';
-import { LOG2E, LOWEST } from './attention';
-import { exp2By, exp2Table } from './math';
-
+import { LOG2E, exp2By, exp2Table } from './math';
 
 /** x = table[ids[0]] (embedding.ts), for features [begin, end). */
 export function embedToken(x: usize, table: usize, dtype: i32, ids: usize, K: usize, begin: usize, end: usize): void {

@@ -6,7 +6,7 @@
 // Each returns where the next bucket's values are. They are inlined by asc: where V8 chooses, unstructured masks are 5 to 9 % slower.
 import { FEATURE_SHIFT, LOADS_FIRST, WIDE_LANES, madd, splatAt } from './lanes';
 
-/** Bytes of a feature that three or four inputs go over at a time: a whole tile would not fit the 16 vector registers but where V8 pairs them. */
+/** Bytes of a feature that three or four inputs go over at a time: a whole tile only fits the 16 vector registers where V8 pairs them. */
 export const SPAN: usize = WIDE_LANES ? 64 : 32;
 
 /** The step at i, in bytes of features. */

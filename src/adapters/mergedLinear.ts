@@ -23,7 +23,8 @@ export abstract class MergedLinear implements AdapterLinear {
   }
 
   forward(b: ProgramBuilder, y: Value, init: Ref | 0, x: Value): void {
-    const w = this.merged(b);
+    // It is there already where an MLP is made again.
+    const w = b.kept(this) ?? this.merged(b);
     if (this.#merge === 'keep') b.keep(this, w);
     this.ops.multiply(b, y, init, x, w);
   }

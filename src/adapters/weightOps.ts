@@ -162,7 +162,7 @@ export class WeightOps {
   /** Where zeros are in place, pruned ones would not stay zero. */
   #needMask(): void {
     if (isWhole(this.weight)) return;
-    throw new TypeError(explain(this.#name, 'a weight with its mask', 'zeros in place', "Load it for training, not for 'one token'."));
+    throw new TypeError(explain(this.#name, 'a weight with its mask', 'zeros in place', "Load it without 'one token'."));
   }
 
   /** The values for kernels that walk them whatever the format. */

@@ -75,10 +75,12 @@ export async function openGroup(
   };
   const gradients = lazily(() => factorGradientsOf(problem));
   const dense = lazily(() => makeMatrix({ name: 'dense', kind: 'dense', zeros: 0 }, problem));
+  // The other ops of one token need the mask.
+  const packedFor = tokens > 1 ? flavour : ops.every((op) => op === 'spmm') ? 'one token' : 'one token, few bytes';
   const planned = patterns.flatMap((pattern) => {
     // Matrices are made again for each check: all of them together would take far more room than what is packed.
     const matrix = (): Float32Array => (pattern.kind === 'dense' ? dense() : makeMatrix(pattern, problem));
-    const weight = pack('F32', matrix(), rows, cols, { packedFor: tokens === 1 ? 'one token' : flavour });
+    const weight = pack('F32', matrix(), rows, cols, { packedFor });
     const ready = new WeightOps(pattern.name, weight);
     return ops.map((op) => ({ op, pattern, weight, built: build(op, pattern, ready, problem, buffers, matrix, gradients) }));
   });

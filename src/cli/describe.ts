@@ -7,7 +7,10 @@ import { columnsOf } from './columns.ts';
 type Told = Exclude<TrainEvent, { event: 'progress' }>;
 
 function describeRecomputed(blocks: number, mlps: number): string {
-  const parts = [blocks > 0 && `${blocks} blocks`, mlps > 0 && `${mlps} MLPs`].filter(Boolean);
+  const parts = [
+    blocks > 0 && `${blocks} ${blocks === 1 ? 'block' : 'blocks'}`,
+    mlps > 0 && `${mlps} ${mlps === 1 ? 'MLP' : 'MLPs'}`,
+  ].filter(Boolean);
   return parts.length > 0 ? `; activations of ${parts.join(' and ')} are recomputed` : '';
 }
 

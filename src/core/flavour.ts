@@ -1,5 +1,5 @@
 /**
- * What the kernels are built for: multiply then add, or relaxed_madd (fused where the hardware is); wide is plain arithmetic that V8
+ * What the kernels are built for: multiply then add, or relaxed_madd (fused where the hardware is); wide is the second in tiles that V8
  * widens to 256 bits, on request only (io/wideModule.ts).
  */
 export type Flavour = 'plain' | 'relaxed' | 'wide';

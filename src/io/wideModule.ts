@@ -8,6 +8,7 @@ import { Random } from '../core/random.ts';
 import { UnsupportedError, explain } from '../core/errors.ts';
 import { LocalSession } from '../runtime/local.ts';
 import { Arena } from '../runtime/arena.ts';
+import type { Training } from '../models/llama.ts';
 import { CompiledLlama } from '../models/llama.ts';
 import { writeBatch } from '../models/batch.ts';
 import { parseConfig } from '../models/config.ts';
@@ -48,30 +49,40 @@ export function compileWide(bytes: Uint8Array<ArrayBuffer>, relaxed: WebAssembly
     }
     return module;
   } finally {
+    // What is compiled from now on, other modules and other flavours, is neither widened nor checked.
+    setFlagsFromString('--no-experimental-wasm-revectorize');
     setFlagsFromString('--liftoff');
     setFlagsFromString('--wasm-lazy-compilation');
     setFlagsFromString('--wasm-inlining');
   }
 }
 
-/** Losses and gradients of a step of a small Llama whose weights have every format. */
-function stepBits(module: WebAssembly.Module, shared: boolean): Uint32Array {
+/** Losses and gradients of two steps of a small Llama whose weights have every format: all of it trains, and an adapter does. */
+function stepBits(module: WebAssembly.Module, shared: boolean): number[] {
   const model = everyFormat();
-  const compiled = new CompiledLlama(model, { tiles: 3, positions: 48, training: { method: 'full' } });
+  const random = new Random(4);
+  const uniform = (n: number): Float32Array => Float32Array.from({ length: n }, () => random.uniform() - 0.5);
+  // Sixteen ranks have a loop of their own, and what is left over others.
+  const rank = 20;
+  const factors = new Map(
+    Array.from(model.linears, ([name, { rows, cols }]) => [name, { rank, down: uniform(rank * cols), up: uniform(rows * rank) }]),
+  );
+  const trainings = [
+    { method: 'full' },
+    ...(['lors', 'exact'] as const).map((gradient) => ({ method: 'lors', gradient, scaling: 0.1, factors }) as const),
+  ] as const;
+  return trainings.flatMap((training) => bitsOf(model, training, module, shared));
+}
+
+function bitsOf(model: LlamaModel, training: Training, module: WebAssembly.Module, shared: boolean): number[] {
+  const compiled = new CompiledLlama(model, { tiles: 3, positions: 48, training });
   const session = new LocalSession([compiled.train()], { module, arena: new Arena(shared) });
   const random = new Random(3);
   const ids = Int32Array.from({ length: 44 }, () => random.below(model.config.vocabSize));
   const counts = writeBatch(session, compiled.inputs, [{ ids }], model.config.vocabSize);
   session.floats(compiled.inputs.lossScale)[0] = 1 / counts.labelled;
   session.run('train', counts);
-  const parts = [compiled.losses, ...compiled.store.runs.map(({ gradients }) => gradients)].map((value) => session.words(value));
-  const bits = new Uint32Array(parts.reduce((n, part) => n + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bits.set(part, at);
-    at += part.length;
-  }
-  return bits;
+  return [compiled.losses, ...compiled.store.runs.map(({ gradients }) => gradients)].flatMap((value) => Array.from(session.words(value)));
 }
 
 function everyFormat(): LlamaModel {

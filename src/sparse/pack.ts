@@ -35,8 +35,9 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
   const quads = options.keep ? quadsOfMask(options.keep, rows, cols) : quadsOfElements(dtype, elements, rows, cols);
   const pattern = patternOf(quads, rows, cols);
   const kept = keptIn(quads);
-  const format = options.format ?? chooseFormat(pattern, kept / elements.length, options.packedFor ?? 'relaxed', dtype);
-  // For one token at a time a mask may be left to the zeros: the weight says whose it is.
+  let format = options.format ?? chooseFormat(pattern, kept / elements.length, options.packedFor ?? 'relaxed', dtype);
+  // For one token at a time a mask may be left to the zeros, but not one that is given: what it prunes need not be zero, nor what it keeps not.
+  if (format === 'dense' && options.keep && pattern !== 'dense') format = 'csr';
   if (format === 'dense') return { ...packDense(dtype, elements, rows, cols), pattern, kept };
   const values = sameKind(elements, kept);
   const common = { rows, cols, dtype, pattern, kept, values };

@@ -46,7 +46,7 @@ export interface BlockWeight extends Packed {
 
 /**
  * Panels of four rows (layout: assembly/dense.ts). The last panel is padded with zeros. Nothing is pruned, or the weight is for one token at
- * a time and what is pruned is a zero like any other: it can be read, but not trained or merged with.
+ * a time and what is pruned is a zero like any other: nothing is trained on it or merged into it that would keep its mask.
  */
 export interface DenseWeight extends Packed {
   readonly format: 'dense';

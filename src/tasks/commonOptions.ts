@@ -15,7 +15,7 @@ export const COMMON = {
   kernels: {
     kind: ['auto', 'plain', 'relaxed', 'wide'],
     default: 'auto',
-    help: 'SIMD flavour; auto takes the faster of plain and relaxed that the host has; wide lets V8 widen the plain ones to 256 bits (experimental)',
+    help: 'SIMD flavour; auto takes the faster of plain and relaxed that the host has; wide lets V8 widen the relaxed ones to 256 bits (Node 24, experimental)',
   },
   threads: { kind: 'whole', least: 1, help: 'worker threads; the cores that there are when not given. Results do not depend on it' },
   weights: {

@@ -38,19 +38,25 @@ export function loadModelInto(directory: string, arena: Arena, limits: WeightLim
   return loadModel(directory, place === 'memory' ? stagedHome(arena) : fileHome(arena, limits.directory), packedFor);
 }
 
-/** Weights that are staged are copied for every pass: their bytes are the time then, and few of them are the first thing to try. */
+/**
+ * Weights that are staged are copied for every pass, so that their bytes are its time. In the arena few bytes are for where more of them
+ * would not fit.
+ */
 function choose(
   directory: string,
   { place, packedFor, memoryBytes = totalmem() }: WeightLimits,
 ): { place: Exclude<WeightPlace, 'auto'>; packedFor: PackedFor } {
   const few = packedFor === 'one token' ? 'one token, few bytes' : packedFor;
-  if (place !== 'auto') return { place, packedFor: place === 'arena' ? packedFor : few };
-  for (const packed of new Set([packedFor, few])) {
-    const { projections, tables } = estimate(directory, packed);
-    if (projections + tables <= ARENA_SHARE) return { place: 'arena', packedFor: packed };
+  if (place === 'memory' || place === 'file') return { place, packedFor: few };
+  const inMemory = Math.min(memoryBytes, totalmem()) * MEMORY_SHARE;
+  if (few !== packedFor) {
+    const { projections, tables } = estimate(directory, packedFor);
+    if (projections + tables <= Math.min(ARENA_SHARE, inMemory)) return { place: 'arena', packedFor };
   }
-  const inMemory = estimate(directory, few).projections <= Math.min(memoryBytes, totalmem()) * MEMORY_SHARE;
-  return { place: inMemory ? 'memory' : 'file', packedFor: few };
+  if (place === 'arena') return { place, packedFor: few };
+  const { projections, tables } = estimate(directory, few);
+  if (projections + tables <= ARENA_SHARE) return { place: 'arena', packedFor: few };
+  return { place: projections <= inMemory ? 'memory' : 'file', packedFor: few };
 }
 
 /** Bytes of the packed model, from its first matrix: all are pruned alike, or near enough to choose a place. */
@@ -59,7 +65,9 @@ function estimate(directory: string, packedFor: PackedFor): { projections: numbe
   const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
   const [rows, cols] = projectionShape(config, 'q_proj');
   const { dtype, elements } = readWeight(source, projectionName(0, 'q_proj'), [rows, cols]);
-  const perElement = packedBytes(pack(dtype, elements, rows, cols, { packedFor })) / (rows * cols);
+  const packed = packedBytes(pack(dtype, elements, rows, cols, { packedFor })) / (rows * cols);
+  // Another matrix may just keep enough for its zeros to be in place.
+  const perElement = packedFor === 'one token' ? Math.max(packed, DTYPE_BYTES[dtype]) : packed;
   const elementsOfBlock = PROJECTIONS.reduce((n, projection) => {
     const [r, c] = projectionShape(config, projection);
     return n + r * c;

@@ -37,7 +37,7 @@ withShared('a plan and what came of it', () => {
     const { code, stdout, stderr } = await lors(['finetune', ...common, '--iters', '2', '--rank', '16', ...args]);
     expect(code, stderr).toBe(0);
     const said = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? NaN);
-    const recomputed = said(/activations of (\d+) (?:blocks|MLPs) (?:and (?:\d+) MLPs )?are recomputed/) || 0;
+    const recomputed = said(/activations of (\d+) (?:block|MLP)s? (?:and \d+ MLPs? )?are recomputed/) || 0;
     return { planned: said(/^plan: ([\d.]+) MB resident/m), peak: said(/^done: .*peak ([\d.]+) MB/m), recomputed };
   }
 

@@ -186,3 +186,14 @@ test('a 16-bit weight for one token at a time has its zeros in place, and can st
   expect(sameBits(unpack(weight, weight.values), elements)).toBe(true);
   expect(isWhole(pack('BF16', elements, 24, 40, { packedFor: 'one token, few bytes' }))).toBe(true);
 });
+
+test('for one token at a time too a mask that is given holds, whatever the elements', () => {
+  const keep = MASKS['2:4'](new Random(5), 24, 40);
+  const elements = encodeWeights('BF16', gaussians(new Random(6), 24 * 40));
+  elements[keep.indexOf(1)] = 0;
+  const weight = pack('BF16', elements, 24, 40, { keep, packedFor: 'one token' });
+  expect(weight).toMatchObject({ format: 'csr', kept: 24 * 20 });
+  expect(sameBits(keepMaskOf(weight), keep)).toBe(true);
+  const masked = elements.map((v, i) => (keep[i] ? v : 0));
+  expect(sameBits(unpack(weight, weight.values), masked)).toBe(true);
+});
