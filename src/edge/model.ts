@@ -38,7 +38,8 @@ export interface LoadOptions {
   readonly memoryBytes?: number | undefined;
   /**
    * The kernels that will run it, which its weights are packed for; the faster that the host validates when absent. `one token` is for a
-   * model that only generates: two thirds faster with 2:4 weights of 16 bits, which take a third more memory. Nothing that keeps its mask can be trained on it.
+   * model that only generates: twice as fast with 2:4 weights of 16 bits, which take two fifths more memory. Nothing that keeps its mask
+   * can be trained on it.
    */
   readonly kernels?: PackedFor | undefined;
 }

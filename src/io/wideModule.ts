@@ -57,7 +57,7 @@ export function compileWide(bytes: Uint8Array<ArrayBuffer>, relaxed: WebAssembly
   }
 }
 
-/** Losses and gradients of two steps of a small Llama whose weights have every format: all of it trains, and an adapter does. */
+/** Losses and gradients of steps of a small Llama whose weights have every format: all of it trains, and an adapter with either gradient. */
 function stepBits(module: WebAssembly.Module, shared: boolean): number[] {
   const model = everyFormat();
   const random = new Random(4);

@@ -65,4 +65,4 @@ export async function arenaBudget(memory: number | undefined, arena: Arena, thre
 
 /** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of. */
 const THREAD_BYTES = 10e6;
-const HOST_BYTES = 20e6;
+const HOST_BYTES = 24e6;
