@@ -15,9 +15,8 @@ export function whatToRecompute(
   layers: number,
   programs: (recomputed: Recomputed) => Program[],
 ): Recomputed {
-  if (recompute !== 'auto') return { blocks: recompute === 'block' ? layers : 0, mlps: recompute === 'mlp' ? layers : 0 };
-  let most = 2 * layers;
-  for (let least = 0; least < most;) {
+  let most = recompute === 'none' ? 0 : recompute === 'mlp' ? layers : 2 * layers;
+  for (let least = recompute === 'auto' ? 0 : most; least < most;) {
     const middle = (least + most) >> 1;
     if (sessions.fits(programs(step(middle, layers)))) most = middle;
     else least = middle + 1;
