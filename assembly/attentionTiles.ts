@@ -1,10 +1,11 @@
 // The products of attention's tiles: sixteen tokens in the lanes by sixteen others (layout: attention.ts).
 import { FEATURE_SHIFT, TILE, WIDE_LANES, madd } from './lanes';
+import { projectTile } from './lowRank';
 
 /** s[j] = scaling * sum_d lanes[d] * splat of others[d][j], j < 16: the 16 x 16 products of two tiles of one head. */
 export function products(s: usize, lanes: usize, others: usize, D: usize, scaling: f32): void {
   if (WIDE_LANES) {
-    fourProducts(s, lanes, others, D, scaling);
+    for (let j: usize = 0; j < TILE; j += 4) projectTile(s + (j << FEATURE_SHIFT), lanes, others + (j << 2), D, 64, scaling);
     return;
   }
   const vs = f32x4.splat(scaling);
@@ -67,57 +68,7 @@ export function combine(out: usize, coefficients: usize, others: usize, D: usize
   }
 }
 
-/** Four rows of s a turn: sixteen sums, eight once V8 has paired them. */
-function fourProducts(s: usize, lanes: usize, others: usize, D: usize, scaling: f32): void {
-  const vs = f32x4.splat(scaling);
-  for (let j: usize = 0; j < TILE; j += 4) {
-    let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-    let c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
-    let p = lanes, q = others + (j << 2);
-    for (const last = lanes + (D << FEATURE_SHIFT); p < last; p += 64, q += 64) {
-      const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
-      let w = v128.load32_splat(q);
-      a0 = madd(w, p0, a0);
-      a1 = madd(w, p1, a1);
-      a2 = madd(w, p2, a2);
-      a3 = madd(w, p3, a3);
-      w = v128.load32_splat(q, 4);
-      b0 = madd(w, p0, b0);
-      b1 = madd(w, p1, b1);
-      b2 = madd(w, p2, b2);
-      b3 = madd(w, p3, b3);
-      w = v128.load32_splat(q, 8);
-      c0 = madd(w, p0, c0);
-      c1 = madd(w, p1, c1);
-      c2 = madd(w, p2, c2);
-      c3 = madd(w, p3, c3);
-      w = v128.load32_splat(q, 12);
-      d0 = madd(w, p0, d0);
-      d1 = madd(w, p1, d1);
-      d2 = madd(w, p2, d2);
-      d3 = madd(w, p3, d3);
-    }
-    const o = s + (j << FEATURE_SHIFT);
-    v128.store(o, f32x4.mul(vs, a1), 16);
-    v128.store(o, f32x4.mul(vs, a0));
-    v128.store(o, f32x4.mul(vs, a3), 48);
-    v128.store(o, f32x4.mul(vs, a2), 32);
-    v128.store(o, f32x4.mul(vs, b1), 80);
-    v128.store(o, f32x4.mul(vs, b0), 64);
-    v128.store(o, f32x4.mul(vs, b3), 112);
-    v128.store(o, f32x4.mul(vs, b2), 96);
-    v128.store(o, f32x4.mul(vs, c1), 144);
-    v128.store(o, f32x4.mul(vs, c0), 128);
-    v128.store(o, f32x4.mul(vs, c3), 176);
-    v128.store(o, f32x4.mul(vs, c2), 160);
-    v128.store(o, f32x4.mul(vs, d1), 208);
-    v128.store(o, f32x4.mul(vs, d0), 192);
-    v128.store(o, f32x4.mul(vs, d3), 240);
-    v128.store(o, f32x4.mul(vs, d2), 224);
-  }
-}
-
-/** Four features a turn: see fourProducts. */
+/** Four features a turn: sixteen sums, eight once V8 has paired them. */
 function combineFour(out: usize, coefficients: usize, others: usize): void {
   let a0 = v128.load(out), a1 = v128.load(out, 16), a2 = v128.load(out, 32), a3 = v128.load(out, 48);
   let b0 = v128.load(out, 64), b1 = v128.load(out, 80), b2 = v128.load(out, 96), b3 = v128.load(out, 112);

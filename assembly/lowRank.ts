@@ -52,8 +52,11 @@ function projectQuad(z: usize, x: usize, f: usize, N: usize, stride: usize, scal
   v128.store(z, f32x4.mul(s, d0), 192);
 }
 
-/** Four ranks of a whole tile: sixteen sums, eight once V8 has paired them. */
-function projectTile(z: usize, x: usize, f: usize, N: usize, stride: usize, scaling: f32): void {
+/**
+ * Four ranks of a whole tile, or four scores of attention's: sixteen sums, eight once V8 has paired them. The next feature's four factors
+ * stand `stride` bytes on.
+ */
+export function projectTile(z: usize, x: usize, f: usize, N: usize, stride: usize, scaling: f32): void {
   let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
   let c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
   for (const last = x + (N << FEATURE_SHIFT); x < last; x += 64, f += stride) {
