@@ -13,7 +13,7 @@ export function kernelModule(flavour: Flavour | 'auto' = 'auto', shared = false)
   let module = modules.get(name);
   if (!module) {
     const bytes = new Uint8Array(readFileSync(new URL(`../../build/${name}.wasm`, import.meta.url)));
-    module = chosen === 'wide' ? compileWide(bytes, kernelModule('relaxed', shared).module, shared) : new WebAssembly.Module(bytes);
+    module = chosen === 'wide' ? compileWide(bytes, () => kernelModule('relaxed', shared).module, shared) : new WebAssembly.Module(bytes);
     modules.set(name, module);
   }
   return { module, flavour: chosen };

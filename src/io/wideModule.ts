@@ -21,13 +21,13 @@ import type { PackedWeight } from '../sparse/weight.ts';
 const FIRST_V8 = 13;
 
 /** Compiles the bytes of the wide kernels. Throws UnsupportedError where this host cannot run them, or gives other results. */
-export function compileWide(bytes: Uint8Array<ArrayBuffer>, relaxed: WebAssembly.Module, shared: boolean): WebAssembly.Module {
+export function compileWide(bytes: Uint8Array<ArrayBuffer>, relaxed: () => WebAssembly.Module, shared: boolean): WebAssembly.Module {
   const v8 = Number.parseInt(process.versions.v8);
   if (!(v8 >= FIRST_V8)) {
     throw new UnsupportedError(explain('--kernels wide', `V8 ${FIRST_V8} or later (Node 24)`, `V8 ${process.versions.v8}`));
   }
   // The relaxed kernels run first: what is compiled for them by now is not wide.
-  const want = stepBits(relaxed, shared);
+  const want = stepBits(relaxed(), shared);
   setFlagsFromString('--experimental-wasm-revectorize');
   // The optimizing compiler at once: what is checked is then what runs.
   setFlagsFromString('--no-liftoff');
