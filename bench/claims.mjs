@@ -70,6 +70,7 @@ async function serve(shape, { method, merge }) {
   const trainer = new Trainer(model, {
     training: { method, merge, scaling: 2, factors: initialFactors(model, PROJECTIONS, rank, 0, method) },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
+    batchesPerUpdate: 1,
     batchTokens: tokens,
     maxSeqLength: tokens,
     recompute: 'none',

@@ -18,11 +18,12 @@ const PAIRS = [0b0011, 0b0101, 0b1001, 0b0110, 0b1010, 0b1100];
  * Elements [rows, cols] with the pattern, the others 0; uniform with the given standard deviation. xorshift32: fast, and
  * random enough for weights that nobody reads.
  * @param {'F32' | 'BF16'} dtype @param {string} pattern @param {number} rows @param {number} cols @param {number} deviation
- * @param {{ state: number }} random
+ * @param {{ state: number }} random @param {ArrayBuffer} [buffer] to be used again: hundreds of them leave holes in the host's heap
  */
-function elements(dtype, pattern, rows, cols, deviation, random) {
+function elements(dtype, pattern, rows, cols, deviation, random, buffer) {
   const length = rows * cols;
-  const values = dtype === 'F32' ? new Float32Array(length) : new Uint16Array(length);
+  const Elements = dtype === 'F32' ? Float32Array : Uint16Array;
+  const values = buffer ? new Elements(buffer, 0, length).fill(0) : new Elements(length);
   const width = 2 * Math.sqrt(3) * deviation;
   const one = new Float32Array(1);
   const bits = new Uint32Array(one.buffer);
@@ -64,11 +65,12 @@ export function randomModel(config, { pattern, dtype, seed = 1, home, flavour })
   const gain = () => ({ dtype, values: new Float32Array(config.hiddenSize).fill(1) });
   // Residuals keep their size through the depth, so that losses and gradients look like a model's.
   const deviation = 0.5 / Math.sqrt(config.hiddenSize);
+  const buffer = new ArrayBuffer(4 * Math.max(...PROJECTIONS.map((p) => projectionShape(config, p).reduce((a, b) => a * b))));
   for (let layer = 0; layer < config.layers; layer++) {
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
       const [rows, cols] = projectionShape(config, projection);
-      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random), rows, cols, { packedFor: flavour });
+      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random, buffer), rows, cols, { packedFor: flavour });
       linears.set(name, home ? home.linear(name, weight) : weight);
     }
     gains.set(normName(layer, 'input_layernorm'), gain());

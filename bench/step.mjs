@@ -113,6 +113,7 @@ const memoryBytes = await arenaBudget(
 const trainer = new Trainer(model, {
   training: { method: 'lors', gradient: 'lors', scaling: 2, factors: initialFactors(model, PROJECTIONS, rank, 0) },
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
+  batchesPerUpdate: 1,
   batchTokens: tokens,
   maxSeqLength: tokens,
   recompute: /** @type {'none' | 'mlp' | 'block' | 'auto'} */ (options.recompute),

@@ -40,6 +40,7 @@ async function serve() {
   const trainer = new Trainer(model, {
     training: { method: 'lors', gradient: 'lors', scaling: 2, factors: initialFactors(model, PROJECTIONS, 16, 0) },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
+    batchesPerUpdate: 1,
     batchTokens: tokens,
     maxSeqLength: tokens,
     recompute: 'none',

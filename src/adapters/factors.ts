@@ -76,9 +76,9 @@ export function addFactors(
   const padded = paddedRank(rank);
   const up =
     upShape === 'one'
-      ? store.decayed.add(`${name}.lora.up`, outFeatures, () => initial.up)
-      : store.decayed.add(`${name}.lora.up`, outFeatures * padded, () => padUp(initial.up, outFeatures, rank, padded));
-  const downT = store.decayed.add(`${name}.lora.down`, inFeatures * padded, () => padDown(initial.down, inFeatures, rank, padded));
+      ? store.decayed.add(`${name}.lora.up`, outFeatures, (into) => into.set(initial.up))
+      : store.decayed.add(`${name}.lora.up`, outFeatures * padded, (into) => padUp(into, initial.up, rank, padded));
+  const downT = store.decayed.add(`${name}.lora.down`, inFeatures * padded, (into) => padDown(into, initial.down, rank, padded));
   return { name, inFeatures, outFeatures, upShape, rank, padded, scaling, up, downT, grid, gate };
 }
 
@@ -115,19 +115,15 @@ export function upColumns(shape: UpShape, rank: number): number {
   return shape === 'one' ? 1 : rank;
 }
 
-/** up [out, rank] -> [out][padded]: the same array where there is nothing to pad. */
-export function padUp(up: Float32Array, outFeatures: number, rank: number, padded: number): Float32Array {
-  if (rank === padded) return up;
-  const out = new Float32Array(outFeatures * padded);
-  for (let i = 0; i < outFeatures; i++) out.set(up.subarray(i * rank, (i + 1) * rank), i * padded);
-  return out;
+/** up [out, rank] -> [out][padded], whose padding is zero already. */
+export function padUp(to: Float32Array, up: Float32Array, rank: number, padded: number): void {
+  for (let i = 0; i * padded < to.length; i++) to.set(up.subarray(i * rank, (i + 1) * rank), i * padded);
 }
 
-/** down [rank, in] -> downT [in][padded]. */
-export function padDown(down: Float32Array, inFeatures: number, rank: number, padded: number): Float32Array {
-  const out = new Float32Array(inFeatures * padded);
-  for (let k = 0; k < rank; k++) for (let j = 0; j < inFeatures; j++) out[j * padded + k] = down[k * inFeatures + j]!;
-  return out;
+/** down [rank, in] -> downT [in][padded], whose padding is zero already. */
+export function padDown(to: Float32Array, down: Float32Array, rank: number, padded: number): void {
+  const inFeatures = to.length / padded;
+  for (let k = 0; k < rank; k++) for (let j = 0; j < inFeatures; j++) to[j * padded + k] = down[k * inFeatures + j]!;
 }
 
 /** up [out][padded] -> [out, rank]. */

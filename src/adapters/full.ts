@@ -18,7 +18,7 @@ export class FullLinear implements LinearLayer {
     this.name = name;
     this.inFeatures = weight.cols;
     this.outFeatures = weight.rows;
-    this.parameter = store.decayed.add(name, weight.values.length, () => decodeWeights(weight.dtype, weight.values));
+    this.parameter = store.decayed.add(name, weight.values.length, (into) => into.set(decodeWeights(weight.dtype, weight.values)));
     // Parameters are f32 whatever the checkpoint's element type.
     this.#ops = new WeightOps(name, { ...weight, dtype: 'F32' }, this.parameter.value);
   }

@@ -3,6 +3,8 @@ import { FormatError, explain } from '../core/errors.ts';
 import { decodeUtf8 } from '../io/jsonObject.ts';
 import type { Row, Separator } from '../io/rows.ts';
 import { parseJsonl, parseText } from '../io/rows.ts';
+import type { Tokenized } from '../io/tokenizeRows.ts';
+import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import type { BytesSource } from './bytes.ts';
 import { readBytes } from './bytes.ts';
 
@@ -10,8 +12,24 @@ import { readBytes } from './bytes.ts';
 export type DataSource =
   { readonly jsonl: string | BytesSource } | { readonly text: string | BytesSource } | { readonly rows: readonly Row[] };
 
+export interface DocumentOptions {
+  readonly separator: Separator;
+  readonly maskPrompt: boolean;
+}
+
+/** Documents of data. Throws FormatError with the line, or where there are none. */
+export async function readDocuments(
+  data: DataSource,
+  where: string,
+  tokenizer: Tokenizer,
+  { separator, maskPrompt }: DocumentOptions,
+): Promise<Tokenized> {
+  const { tokenizeRows } = await import('../io/tokenizeRows.ts');
+  return tokenizeRows(await readRows(data, separator, where), tokenizer, { maskPrompt });
+}
+
 /** Rows of data. Throws FormatError with the line, or where there are none. */
-export async function readRows(data: DataSource, separator: Separator, where: string): Promise<readonly Row[]> {
+async function readRows(data: DataSource, separator: Separator, where: string): Promise<readonly Row[]> {
   const rows =
     'rows' in data
       ? data.rows

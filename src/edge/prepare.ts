@@ -2,7 +2,6 @@
 import { flagOf, resolveOptions } from '../core/options.ts';
 import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
-import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { windows } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { modelFingerprint, patternFingerprint } from '../models/model.ts';
@@ -12,7 +11,7 @@ import { checkTogether, identityOf, sampleWindows, trainingOfSettings } from '..
 import { initialFactors } from '../train/initial.ts';
 import type { BytesSource } from './bytes.ts';
 import type { DataSource } from './data.ts';
-import { readRows } from './data.ts';
+import { readDocuments } from './data.ts';
 import type { HostOptions } from './host.ts';
 import { Host } from './host.ts';
 import type { ModelFiles } from './model.ts';
@@ -48,7 +47,7 @@ export interface Prepared extends RunParts {
 export async function prepare(input: TrainerInput): Promise<Prepared> {
   const settings = resolveOptions(EDGE_OPTIONS, input.options ?? {});
   checkTogether(settings, input.options ?? {});
-  const { maxSeqLength, maskPrompt, separator, seed, method, rank, alpha, rslora, targetModules } = settings;
+  const { maxSeqLength, seed, method, rank, alpha, rslora, targetModules } = settings;
   const pruneBy = settings.prune && pruneRule(settings.prune, settings.sparsity, settings);
   const host = await Host.open(input);
   const source = 'linears' in input.model ? input.model : await loadModel(input.model, { ...input, kernels: host.kernels.flavour });
@@ -59,11 +58,9 @@ export async function prepare(input: TrainerInput): Promise<Prepared> {
       `${flagOf('maxSeqLength')}: expected at most the model's ${source.config.maxPositions} positions, got ${maxSeqLength}.`,
     );
   }
-  const rows = async (data: DataSource, where: string): Promise<ReturnType<typeof tokenizeRows>> =>
-    tokenizeRows(await readRows(data, separator, where), tokenizer, { maskPrompt });
-  const { documents, dropped } = await rows(input.data, 'data');
+  const { documents, dropped } = await readDocuments(input.data, 'data', tokenizer, settings);
   const train = windows(documents, maxSeqLength);
-  const valid = input.valid ? windows((await rows(input.valid, 'valid')).documents, maxSeqLength) : [];
+  const valid = input.valid ? windows((await readDocuments(input.valid, 'valid', tokenizer, settings)).documents, maxSeqLength) : [];
   // Before pruning, which takes its time: a rank that does not fit is refused at once.
   const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
   const calibration = sampleWindows(train, settings.calibrationSamples, seed);

@@ -6,7 +6,6 @@ import type { Given } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import type { Tokenizer } from '../io/tokenizerFormat.ts';
 import { checkTokenizer } from '../io/tokenizerFormat.ts';
-import { tokenizeRows } from '../io/tokenizeRows.ts';
 import { checkAdapter, fuseAdapter, trainingOf } from '../models/adapter.ts';
 import type { Sequence } from '../models/batch.ts';
 import type { LlamaModel } from '../models/model.ts';
@@ -14,7 +13,7 @@ import type { PruneRule } from '../prune/rule.ts';
 import { packedBytes } from '../sparse/weight.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import type { DataSource } from './data.ts';
-import { readRows } from './data.ts';
+import { readDocuments } from './data.ts';
 import type { HostOptions } from './host.ts';
 import { Host } from './host.ts';
 import type { MemoryParts } from './memory.ts';
@@ -35,14 +34,14 @@ export interface EvaluateInput extends ModelOnHost {
 /** Perplexity of a model on data, its adapter running beside it. Throws as loading does, and MemoryBudgetError. */
 export async function evaluate(input: EvaluateInput): Promise<Evaluation> {
   const { model, tokenizer, adapter, data } = input;
-  const { maxSeqLength, maskPrompt, separator } = resolveOptions(EDGE_EVALUATE_OPTIONS, input.options ?? {});
+  const settings = resolveOptions(EDGE_EVALUATE_OPTIONS, input.options ?? {});
   const host = await Host.open(input);
   checkTokenizer(model, tokenizer);
   if (adapter) checkAdapter(model, adapter);
-  const { documents } = tokenizeRows(await readRows(data, separator, 'data'), tokenizer, { maskPrompt });
+  const { documents } = await readDocuments(data, 'data', tokenizer, settings);
   const { evaluateModel } = await import('../train/evaluate.ts');
   return evaluateModel(model, documents, {
-    maxSeqLength: Math.min(maxSeqLength, model.config.maxPositions),
+    maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
     sessions: host.sessions('evaluating', model),
     ...(adapter && { training: trainingOf(adapter) }),
   });

@@ -52,6 +52,8 @@ export interface CompileOptions {
   /** Positions that rotary angles are there for. */
   readonly positions: number;
   readonly training?: Training;
+  /** Whether gradients of batches add up. If not, they live from the backward pass until the program that runs next; true when absent. */
+  readonly accumulates?: boolean | undefined;
   /** Wraps a linear layer, to observe what goes into it. */
   readonly wrap?: (layer: LinearLayer) => LinearLayer;
 }
@@ -61,7 +63,7 @@ export class CompiledLlama {
   readonly inputs: BatchInputs;
   /** Losses of labelled tokens, [label tiles][16]. */
   readonly losses: Value;
-  readonly store = new ParameterStore();
+  readonly store: ParameterStore;
   readonly factors = new Map<string, Factors>();
   /** The gates of elastic factors (adapters/factors.ts), by the group that shares them. */
   readonly gates = new Map<string, Value>();
@@ -79,6 +81,7 @@ export class CompiledLlama {
   constructor(model: LlamaModel, options: CompileOptions) {
     const { config } = model;
     const training = options.training ?? { method: 'none' };
+    this.store = new ParameterStore(options.accumulates === false);
     const everything = training.method === 'full' ? this.store : undefined;
     this.#model = model;
     this.#trains = training.method !== 'none';
@@ -97,9 +100,15 @@ export class CompiledLlama {
     };
     const norm = (name: string): Norm => {
       const gain = model.gains.get(name)!.values;
-      return new Norm(name, everything ? everything.plain.add(name, gain.length, () => gain) : gain, gain.length, config.rmsNormEps);
+      return new Norm(
+        name,
+        everything ? everything.plain.add(name, gain.length, (into) => into.set(gain)) : gain,
+        gain.length,
+        config.rmsNormEps,
+      );
     };
     this.#blocks = Array.from({ length: config.layers }, (_, layer) => {
+      this.store.nextPart();
       const [q_proj, k_proj, v_proj, o_proj] = [
         linear(layer, 'q_proj'),
         linear(layer, 'k_proj'),
@@ -114,11 +123,12 @@ export class CompiledLlama {
         new Mlp({ gate_proj, up_proj, down_proj }),
       );
     });
+    this.store.nextPart();
     this.#norm = norm(FINAL_NORM);
     this.#head = new Head(model.head ? new Table(HEAD, model.head, everything) : this.embedding, this.inputs);
   }
 
-  /** Losses and the gradients of all parameters, added to what is there. */
+  /** Losses and the gradients of all parameters, added to what is there unless the model was compiled not to accumulate. */
   train(recomputed: Recomputed = { blocks: 0, mlps: 0 }): Program {
     const b = new ProgramBuilder('train', this.tiles);
     const context = this.#context(b);
@@ -141,7 +151,7 @@ export class CompiledLlama {
       dx = b.within(`layers.${i} backward`, () => this.#blocks[i]!.backward(b, dx!, saved[i]!, context, wantDx));
     }
     if (dx) this.embedding.backward(b, dx, this.inputs.ids);
-    return b.finish();
+    return b.finish((ops) => this.store.startGradients(ops));
   }
 
   /** Losses alone. */

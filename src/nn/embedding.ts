@@ -22,7 +22,7 @@ export class Table {
     this.name = name;
     this.vocabulary = weight.rows;
     this.features = weight.cols;
-    this.parameter = store?.decayed.add(name, weight.values.length, () => decodeWeights(weight.dtype, weight.values));
+    this.parameter = store?.decayed.add(name, weight.values.length, (into) => into.set(decodeWeights(weight.dtype, weight.values)));
     this.dtype = this.parameter ? 'F32' : weight.dtype;
     this.values = this.parameter ? this.parameter.value : constant(name, weight.values);
   }

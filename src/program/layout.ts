@@ -19,16 +19,24 @@ export interface Layout {
   readonly activationsUnshared: number;
 }
 
-/** First and last op that touches each activation of a program; throws where one is read before it is written. */
-export function lifetimes(program: Program): Map<Value, { first: number; last: number }> {
+/**
+ * First and last op that touches each activation of a program; throws where one is read before it is written. What is carried on lives
+ * until the program's end; `there` are those that another program has left.
+ */
+export function lifetimes(
+  program: Program,
+  there: { has(value: Value): boolean } = new Set(),
+): Map<Value, { first: number; last: number }> {
   const live = new Map<Value, { first: number; last: number }>();
   program.ops.forEach((op, i) => {
-    const activations = touched(op).filter(({ value }) => value.kind === 'activation');
+    const activations = touched(op).filter(({ value }) => value.kind === 'activation' || (value.kind === 'carried' && !there.has(value)));
     const unwritten = activations.find(({ value, read }) => read && !live.has(value));
     if (unwritten) {
       throw new Error(`${program.name} op ${i} (${op.label}): reads ${unwritten.value.name} before anything writes it.`);
     }
-    for (const { value } of activations) live.set(value, { first: live.get(value)?.first ?? i, last: i });
+    for (const { value } of activations) {
+      live.set(value, { first: live.get(value)?.first ?? i, last: value.kind === 'carried' ? program.ops.length : i });
+    }
   });
   return live;
 }
@@ -52,7 +60,7 @@ export function layOut(programs: readonly Program[], workers: number, occupied =
   for (const program of programs) {
     for (const op of program.ops) {
       for (const { value } of touched(op)) {
-        if (value.kind === 'activation' || offsets.has(value)) continue;
+        if (value.kind === 'activation' || value.kind === 'carried' || offsets.has(value)) continue;
         const there = value.data && occupied.addressOf(value.data);
         offsets.set(value, there ?? end);
         if (there === undefined) end += aligned(value.bytes);
@@ -63,7 +71,7 @@ export function layOut(programs: readonly Program[], workers: number, occupied =
   let activations = 0;
   let activationsUnshared = 0;
   for (const program of programs) {
-    const live = [...lifetimes(program)];
+    const live = [...lifetimes(program, offsets)];
     const planned = plan(live.map(([value, { first, last }]): Span => ({ bytes: value.bytes, first, last })));
     live.forEach(([value], i) => {
       if (offsets.has(value)) throw new Error(`${program.name}: activation ${value.name} belongs to another program.`);

@@ -140,8 +140,9 @@ export class ProgramBuilder {
     this.#kept.clear();
   }
 
-  finish(): Program {
-    return { name: this.#name, ops: stageWeights(this.#ops) };
+  /** The program; `pass` may put ops among those emitted. */
+  finish(pass = (ops: readonly KernelOp[]): readonly KernelOp[] => ops): Program {
+    return { name: this.#name, ops: stageWeights(pass(this.#ops)) };
   }
 
   #label(name: string): string {

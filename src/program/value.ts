@@ -4,9 +4,10 @@ import type { Constant } from '../core/constant.ts';
 /**
  * What a value is for. All but activations are pinned: they keep their bytes for the life of a session.
  * input: written by the host for each batch;  weight: written once;  output: read by the host;
- * parameter, gradient, state: what training changes;  staged: a weight that is fetched for each use (program/stage.ts).
+ * parameter, gradient, state: what training changes;  staged: a weight that is fetched for each use (program/stage.ts);
+ * carried: what one program leaves for those that run right after it, which have no activations of their own, as it stands among its.
  */
-export type ValueKind = 'input' | 'weight' | 'staged' | 'parameter' | 'gradient' | 'state' | 'output' | 'activation';
+export type ValueKind = 'input' | 'weight' | 'staged' | 'parameter' | 'gradient' | 'state' | 'output' | 'carried' | 'activation';
 
 export interface Value {
   readonly name: string;
@@ -14,8 +15,8 @@ export interface Value {
   readonly kind: ValueKind;
   /** A constant's bytes; where they stand in the session's arena already, they are not copied. */
   readonly data?: Constant;
-  /** Makes the bytes that the value starts with, when a session is opened; zeros when there are neither. */
-  readonly source?: () => ArrayBufferView;
+  /** Writes what the value starts with, when a session is opened; zeros when there are neither. */
+  readonly source?: (into: Float32Array) => void;
   /** What a staged value is fetched together with: the arrays of one packed weight. */
   readonly unit?: object;
 }

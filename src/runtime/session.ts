@@ -66,10 +66,11 @@ export abstract class Session {
     this.#programs = new Map(programs.map((program) => [program.name, program]));
     this.encoded = new Map(programs.map((program) => [program.name, encode(program, this.layout)]));
     for (const [value, address] of this.layout.offsets) {
-      const start = value.data ?? value.source?.();
-      if (!start || !ArrayBuffer.isView(start) || this.arena.addressOf(start) !== undefined) continue;
-      this.arena.write(address, start);
-      this.untouched -= Math.max(0, address + start.byteLength - Math.max(address, fresh));
+      const { data, source, bytes } = value;
+      if (source) source(this.floats(value));
+      else if (ArrayBuffer.isView(data) && this.arena.addressOf(data) === undefined) this.arena.write(address, data);
+      else continue;
+      this.untouched -= Math.max(0, address + bytes - Math.max(address, fresh));
     }
   }
 

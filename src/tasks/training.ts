@@ -84,7 +84,15 @@ export function scheduleOf(
 export function trainerOptionsOf(
   settings: Pick<
     FinetuneSettings,
-    'adamBeta1' | 'adamBeta2' | 'adamEpsilon' | 'weightDecay' | 'maxGradNorm' | 'maxSeqLength' | 'batchSize' | 'recompute'
+    | 'gradAccumulationSteps'
+    | 'adamBeta1'
+    | 'adamBeta2'
+    | 'adamEpsilon'
+    | 'weightDecay'
+    | 'maxGradNorm'
+    | 'maxSeqLength'
+    | 'batchSize'
+    | 'recompute'
   >,
   training: Training,
   { train, valid }: { readonly train: readonly Sequence[]; readonly valid: readonly Sequence[] },
@@ -101,6 +109,7 @@ export function trainerOptionsOf(
       maxGradNorm: settings.maxGradNorm,
     },
     batchTokens: Math.min(maxSeqLength * batchSize, Math.max(totalInput(train), totalInput(valid))),
+    batchesPerUpdate: settings.gradAccumulationSteps,
     maxSeqLength: Math.max(longestInput(train), longestInput(valid)),
     recompute: settings.recompute,
     sessions,

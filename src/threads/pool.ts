@@ -15,6 +15,9 @@ export interface PooledOptions extends SessionOptions {
 /** The compiled worker; source and compiled files are equally deep in the package. */
 const WORKER = new URL('../../dist/threads/worker.js', import.meta.url);
 
+/** A worker walks steps and makes nothing that lasts: room for new objects that it would take otherwise, up to 48 MB, stays resident. */
+const WORKER_HEAP = { maxYoungGenerationSizeMb: 2 };
+
 export class PooledSession extends ThreadedSession {
   /** The threads themselves: for those who look at them, or end one. */
   readonly workers: Piscina['threads'];
@@ -23,7 +26,13 @@ export class PooledSession extends ThreadedSession {
     const threads = options.threads ?? availableParallelism();
     let pool: Piscina | undefined;
     super(programs, options, threads, () => {
-      pool = new Piscina({ filename: WORKER.href, minThreads: threads, maxThreads: threads, idleTimeout: Infinity });
+      pool = new Piscina({
+        filename: WORKER.href,
+        minThreads: threads,
+        maxThreads: threads,
+        idleTimeout: Infinity,
+        resourceLimits: WORKER_HEAP,
+      });
       return crewOf(pool);
     });
     this.workers = pool!.threads;

@@ -36,7 +36,7 @@ export function optimizer(store: ParameterStore, options: AdamW): Optimizer {
   const measure = new ProgramBuilder('measure', 0);
   const update = new ProgramBuilder('update', 0);
   const chunks = store.runs.reduce((n, run) => n + run.chunks, 0);
-  const partials = measure.scratch('partial sums', chunks * 8);
+  const partials: Value = { name: 'partial sums', bytes: chunks * 8, kind: 'output' };
   let before = 0;
   for (const run of store.runs) {
     clear.emit('clear', run.chunks, { x: run.gradients });

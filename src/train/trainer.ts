@@ -1,5 +1,5 @@
 /** The training step: gradients of one or more batches added up, clipped, applied. No files, no schedule, no output. */
-import { DivergenceError } from '../core/errors.ts';
+import { DivergenceError, explain } from '../core/errors.ts';
 import { TILE } from '../kernels/table.ts';
 import type { Training } from '../models/llama.ts';
 import { CompiledLlama } from '../models/llama.ts';
@@ -25,6 +25,8 @@ import { whatToRecompute } from './recompute.ts';
 export interface TrainerOptions {
   readonly training: Training;
   readonly optimizer: AdamW;
+  /** Most batches of an update; any number when absent. Gradients of one alone take the place of activations that are done with. */
+  readonly batchesPerUpdate?: number;
   /** Tokens that a batch may have, and the longest sequence. */
   readonly batchTokens: number;
   readonly maxSeqLength: number;
@@ -70,20 +72,24 @@ export class Trainer {
   readonly #session: Session;
   readonly #optimizer: Optimizer;
   readonly #adamw: AdamW;
+  readonly #accumulates: boolean;
   #step = 0;
   #partial: PartialUpdate | undefined;
 
   constructor(model: LlamaModel, options: TrainerOptions) {
     this.model = model;
     this.#adamw = options.optimizer;
+    this.#accumulates = options.batchesPerUpdate !== 1;
     this.compiled = new CompiledLlama(model, {
+      accumulates: this.#accumulates,
       tiles: Math.ceil(options.batchTokens / TILE),
       positions: options.maxSeqLength,
       training: options.training,
     });
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
     const { clear, measure, update } = this.#optimizer;
-    const rest = [this.compiled.evaluate(), clear, measure, update];
+    const rest = [this.compiled.evaluate(), measure, update];
+    if (this.#accumulates) rest.push(clear);
     const programs = (recomputed: Recomputed): Program[] => [this.compiled.train(recomputed), ...rest];
     this.recomputed = whatToRecompute(options, model.config.layers, programs);
     this.#session = options.sessions.open(programs(this.recomputed));
@@ -138,8 +144,9 @@ export class Trainer {
    */
   async accumulate(batch: readonly Sequence[], labelled: number): Promise<void> {
     if (labelled === 0) throw new RangeError('update: expected at least one labelled token, got none.');
+    this.#betweenUpdates('accumulate');
     const session = this.#session;
-    if (!this.#partial) await session.run('clear', NOTHING);
+    if (this.#accumulates && !this.#partial) await session.run('clear', NOTHING);
     const before = this.#partial ?? { batches: 0, labelled, loss: 0, tokens: 0 };
     this.#partial = undefined;
     const counts = writeBatch(session, this.compiled.inputs, batch, this.model.config.vocabSize);
@@ -182,6 +189,7 @@ export class Trainer {
 
   /** Summed loss and labelled tokens of one batch, with the parameters as they are. */
   async evaluate(batch: readonly Sequence[]): Promise<{ loss: number; labelled: number }> {
+    this.#betweenUpdates('evaluate');
     const counts = writeBatch(this.#session, this.compiled.inputs, batch, this.model.config.vocabSize);
     await this.#session.run('evaluate', counts);
     return { loss: this.#sumLosses(counts.labelled), labelled: counts.labelled };
@@ -197,7 +205,7 @@ export class Trainer {
     return this.#session.floats(value).subarray(0, length);
   }
 
-  /** A copy of the gradient of a parameter after the last step, before clipping. */
+  /** A copy of the gradient of a parameter after the last step, before clipping; until the next program runs where an update has one batch. */
   gradient({ gradient, length }: Parameter): Float32Array {
     return this.#session.floats(gradient).slice(0, length);
   }
@@ -264,6 +272,11 @@ export class Trainer {
         for (const [part, value] of Object.entries(parts)) yield { name: `${name}.${part}`, value, offset, length };
       }
     }
+  }
+
+  /** Throws where a program would write over the gradients of the update under way. */
+  #betweenUpdates(what: string): void {
+    if (this.#partial && !this.#accumulates) throw new RangeError(explain(what, 'one batch an update', 'an update that has its batch'));
   }
 
   #sumLosses(labelled: number): number {

@@ -41,6 +41,7 @@ export function goldenOptions(training: AdapterTraining, module: WebAssembly.Mod
   return {
     training,
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
+    batchesPerUpdate: 1,
     batchTokens: GOLDEN_BATCH * GOLDEN_LENGTH,
     maxSeqLength: GOLDEN_LENGTH,
     recompute,

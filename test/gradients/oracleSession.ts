@@ -54,7 +54,9 @@ export class OracleSession {
     if (this.#arrays.has(value)) return;
     const Narrow = CONSTRUCTORS[kind];
     this.#kinds.set(value, kind);
-    this.#arrays.set(value, widened((value.data ?? value.source?.() ?? new Narrow(value.bytes / Narrow.BYTES_PER_ELEMENT)) as Elements));
+    const start = (value.data ?? new Narrow(value.bytes / Narrow.BYTES_PER_ELEMENT)) as Elements;
+    value.source?.(start as Float32Array);
+    this.#arrays.set(value, widened(start));
   }
 
   #view(ref: Ref): Wide {
