@@ -65,7 +65,16 @@ export function randomModel(config, { pattern, dtype, seed = 1, home, flavour })
   const gain = () => ({ dtype, values: new Float32Array(config.hiddenSize).fill(1) });
   // Residuals keep their size through the depth, so that losses and gradients look like a model's.
   const deviation = 0.5 / Math.sqrt(config.hiddenSize);
-  const buffer = new ArrayBuffer(4 * Math.max(...PROJECTIONS.map((p) => projectionShape(config, p).reduce((a, b) => a * b))));
+  const buffer = new ArrayBuffer(
+    (dtype === 'F32' ? 4 : 2) * Math.max(...PROJECTIONS.map((p) => projectionShape(config, p).reduce((a, b) => a * b))),
+  );
+  const table = () => {
+    const { vocabSize: rows, hiddenSize: cols } = config;
+    const weight = packDense(dtype, elements(dtype, 'dense', rows, cols, 0.02, random), rows, cols);
+    return home ? home.table(weight) : weight;
+  };
+  // First, since they are the largest: packing takes two copies more.
+  const [embedding, head] = [table(), config.tied ? undefined : table()];
   for (let layer = 0; layer < config.layers; layer++) {
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
@@ -77,10 +86,5 @@ export function randomModel(config, { pattern, dtype, seed = 1, home, flavour })
     gains.set(normName(layer, 'post_attention_layernorm'), gain());
   }
   gains.set(FINAL_NORM, gain());
-  const table = () => {
-    const { vocabSize: rows, hiddenSize: cols } = config;
-    const weight = packDense(dtype, elements(dtype, 'dense', rows, cols, 0.02, random), rows, cols);
-    return home ? home.table(weight) : weight;
-  };
-  return { name: 'random', config, linears, gains, embedding: table(), head: config.tied ? undefined : table() };
+  return { name: 'random', config, linears, gains, embedding, head };
 }

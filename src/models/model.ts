@@ -51,7 +51,7 @@ export type TensorList = Pick<TensorSource, 'name' | 'info'>;
 
 /** A model whose tensors come in any order, as they do from a stream; each is packed when it comes. */
 export class ModelBuilder {
-  /** Every tensor that the model is made of, by its name in the checkpoint, in the model's own order. */
+  /** Every tensor that the model is made of, by its name in the checkpoint, in the order in which they are best added. */
   readonly wanted: readonly string[];
   readonly #list: TensorList;
   readonly #config: LlamaConfig;
@@ -106,17 +106,17 @@ export class ModelBuilder {
   }
 }
 
-/** Modules that have a weight, with its shape. */
+/** Modules that have a weight, with its shape. The largest first: while one is packed there are up to three copies of it. */
 function* expectedModules(config: LlamaConfig): Generator<[name: string, shape: readonly number[]]> {
   const { layers, hiddenSize, vocabSize, tied } = config;
+  yield [EMBEDDING, [vocabSize, hiddenSize]];
+  if (!tied) yield [HEAD, [vocabSize, hiddenSize]];
   for (let layer = 0; layer < layers; layer++) {
     for (const projection of PROJECTIONS) yield [projectionName(layer, projection), projectionShape(config, projection)];
     yield [normName(layer, 'input_layernorm'), [hiddenSize]];
     yield [normName(layer, 'post_attention_layernorm'), [hiddenSize]];
   }
   yield [FINAL_NORM, [hiddenSize]];
-  yield [EMBEDDING, [vocabSize, hiddenSize]];
-  if (!tied) yield [HEAD, [vocabSize, hiddenSize]];
 }
 
 function checkTable(list: TensorList, name: string, config: LlamaConfig): void {

@@ -13,23 +13,19 @@ export interface Layout {
   readonly scratch: number;
   /** Bytes of the whole arena. */
   readonly bytes: number;
-  /** Bytes of pinned values by kind, of activations as planned (the largest program), and without sharing. */
+  /** Bytes of pinned values by kind, and of activations as planned (the largest program). */
   readonly pinned: Readonly<Record<string, number>>;
   readonly activations: number;
-  readonly activationsUnshared: number;
 }
 
 /**
  * First and last op that touches each activation of a program; throws where one is read before it is written. What is carried on lives
  * until the program's end; `there` are those that another program has left.
  */
-export function lifetimes(
-  program: Program,
-  there: { has(value: Value): boolean } = new Set(),
-): Map<Value, { first: number; last: number }> {
+export function lifetimes(program: Program, there?: { has(value: Value): boolean }): Map<Value, { first: number; last: number }> {
   const live = new Map<Value, { first: number; last: number }>();
   program.ops.forEach((op, i) => {
-    const activations = touched(op).filter(({ value }) => value.kind === 'activation' || (value.kind === 'carried' && !there.has(value)));
+    const activations = touched(op).filter(({ value }) => value.kind === 'activation' || (value.kind === 'carried' && !there?.has(value)));
     const unwritten = activations.find(({ value, read }) => read && !live.has(value));
     if (unwritten) {
       throw new Error(`${program.name} op ${i} (${op.label}): reads ${unwritten.value.name} before anything writes it.`);
@@ -69,7 +65,6 @@ export function layOut(programs: readonly Program[], workers: number, occupied =
     }
   }
   let activations = 0;
-  let activationsUnshared = 0;
   for (const program of programs) {
     const live = [...lifetimes(program, offsets)];
     const planned = plan(live.map(([value, { first, last }]): Span => ({ bytes: value.bytes, first, last })));
@@ -78,7 +73,6 @@ export function layOut(programs: readonly Program[], workers: number, occupied =
       offsets.set(value, end + planned.offsets[i]!);
     });
     activations = Math.max(activations, planned.bytes);
-    activationsUnshared = Math.max(activationsUnshared, planned.unshared);
   }
-  return { offsets, scratch, bytes: end + activations, pinned, activations, activationsUnshared };
+  return { offsets, scratch, bytes: end + activations, pinned, activations };
 }

@@ -154,7 +154,7 @@ export const ALONE = {
 /** What a plan is made of, in words. */
 export function describe(layout: Layout): string {
   const parts = Object.entries(layout.pinned).map(([kind, bytes]) => `${kind}s ${megabytes(bytes)}`);
-  return [...parts, `activations ${megabytes(layout.activations)} (${megabytes(layout.activationsUnshared)} unshared)`].join(', ');
+  return [...parts, `activations ${megabytes(layout.activations)}`].join(', ');
 }
 
 /** Bytes as megabytes, for people. */

@@ -1,7 +1,7 @@
 /** Where a task runs: the kernels' flavour, worker threads, and the memory that weights are loaded into. */
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { shrinkHeap } from '../io/garbage.ts';
+import { HEAP_SHRINKS, shrinkHeap } from '../io/garbage.ts';
 import { kernelModule } from '../io/kernelModule.ts';
 import { MemoryBudgetError, explain } from '../core/errors.ts';
 import type { Flavour } from '../core/flavour.ts';
@@ -63,6 +63,6 @@ export async function arenaBudget(memory: number | undefined, arena: Arena, thre
   );
 }
 
-/** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of. */
+/** Resident bytes of a worker thread, and what the host's own heap grows by while a run is planned and told of: more where it cannot shrink. */
 const THREAD_BYTES = 10e6;
-const HOST_BYTES = 24e6;
+const HOST_BYTES = HEAP_SHRINKS ? 14e6 : 40e6;

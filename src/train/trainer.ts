@@ -88,8 +88,7 @@ export class Trainer {
     });
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
     const { clear, measure, update } = this.#optimizer;
-    const rest = [this.compiled.evaluate(), measure, update];
-    if (this.#accumulates) rest.push(clear);
+    const rest = [this.compiled.evaluate(), clear, measure, update];
     const programs = (recomputed: Recomputed): Program[] => [this.compiled.train(recomputed), ...rest];
     this.recomputed = whatToRecompute(options, model.config.layers, programs);
     this.#session = options.sessions.open(programs(this.recomputed));
