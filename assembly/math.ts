@@ -66,12 +66,11 @@ export function expBy(table: usize, x: v128): v128 {
   const rounder = v128.load(table, 3 * ENTRY), shifted = madd(c, v128.load(table, 2 * ENTRY), rounder);
   const n = f32x4.sub(shifted, rounder);
   const r = madd(n, v128.load(table, 5 * ENTRY), madd(n, v128.load(table, 4 * ENTRY), c));
-  let p = madd(v128.load(table, 6 * ENTRY), r, v128.load(table, 7 * ENTRY));
-  p = madd(p, r, v128.load(table, 8 * ENTRY));
-  p = madd(p, r, v128.load(table, 9 * ENTRY));
-  p = madd(p, r, v128.load(table, 10 * ENTRY));
-  p = madd(p, r, v128.load(table, 11 * ENTRY));
-  p = madd(p, f32x4.mul(r, r), f32x4.add(r, v128.load(table, 12 * ENTRY)));
+  const s = f32x4.mul(r, r);
+  const high = madd(v128.load(table, 6 * ENTRY), r, v128.load(table, 7 * ENTRY));
+  const middle = madd(v128.load(table, 8 * ENTRY), r, v128.load(table, 9 * ENTRY));
+  const low = madd(v128.load(table, 10 * ENTRY), r, v128.load(table, 11 * ENTRY));
+  const p = madd(madd(madd(high, s, middle), s, low), s, f32x4.add(r, v128.load(table, 12 * ENTRY)));
   const scale = i32x4.shl(i32x4.add(shifted, v128.load(table, 13 * ENTRY)), 23);
   return v128.andnot(f32x4.mul(p, scale), f32x4.lt(x, lowest));
 }
@@ -127,12 +126,11 @@ export function exp2Table(at: usize): void {
 export function exp2By(table: usize, x: v128): v128 {
   const rounder = v128.load(table), shifted = f32x4.add(x, rounder);
   const f = f32x4.sub(x, f32x4.sub(shifted, rounder));
-  let p = madd(v128.load(table, ENTRY), f, v128.load(table, 2 * ENTRY));
-  p = madd(p, f, v128.load(table, 3 * ENTRY));
-  p = madd(p, f, v128.load(table, 4 * ENTRY));
-  p = madd(p, f, v128.load(table, 5 * ENTRY));
-  p = madd(p, f, v128.load(table, 6 * ENTRY));
-  p = madd(p, f, v128.load(table, 7 * ENTRY));
+  const s = f32x4.mul(f, f);
+  const high = madd(v128.load(table, 2 * ENTRY), f, v128.load(table, 3 * ENTRY));
+  const middle = madd(v128.load(table, 4 * ENTRY), f, v128.load(table, 5 * ENTRY));
+  const low = madd(v128.load(table, 6 * ENTRY), f, v128.load(table, 7 * ENTRY));
+  const p = madd(madd(madd(v128.load(table, ENTRY), s, high), s, middle), s, low);
   return v128.andnot(f32x4.mul(p, i32x4.shl(shifted, 23)), f32x4.lt(x, v128.load(table, 8 * ENTRY)));
 }
 

@@ -60,7 +60,7 @@ export const SIGNATURES = {
   spmvQuad: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...quad, scratch: 'scratch' },
   spmvCsr: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...csr },
   spmvBlock: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', ...block },
-  gemv: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', M: 'n', K: 'n' },
+  gemv: { y: 'out', init: 'init', x: 'in', values: 'in', dtype: 'n', M: 'n', K: 'n', scratch: 'scratch' },
   embedToken: { x: 'out', table: 'in', dtype: 'n', ids: 'in', K: 'n' },
   rmsNormToken: { y: 'out', x: 'in', gain: 'in', K: 'n', eps: 'n' },
   ropeToken: { y: 'out', x: 'in', cosTable: 'in', sinTable: 'in', positions: 'in', half: 'n' },

@@ -1,17 +1,13 @@
 /** Options that several tasks have, said once. */
 import type { OptionTable } from '../core/options.ts';
-import { SEPARATORS } from '../io/rows.ts';
+import { SEPARATOR } from './portableOptions.ts';
 
 export const WEIGHT_PLACES = ['auto', 'arena', 'memory', 'file'] as const;
 export type WeightPlace = (typeof WEIGHT_PLACES)[number];
 
 export const COMMON = {
   model: { kind: 'text', required: true, help: 'Hugging Face Llama directory' },
-  separator: {
-    kind: SEPARATORS,
-    default: 'file',
-    help: 'a .txt is one document, or one for each run of lines between blank ones',
-  },
+  separator: SEPARATOR,
   kernels: {
     kind: ['auto', 'plain', 'relaxed', 'wide'],
     default: 'auto',

@@ -6,7 +6,7 @@ import type { OptionTable } from '../core/options.ts';
 import { PROJECTIONS } from '../models/names.ts';
 import { PRUNERS } from '../prune/rule.ts';
 import { SCHEDULES } from '../train/schedule.ts';
-import { COMMON } from './commonOptions.ts';
+import { SEPARATOR } from './portableOptions.ts';
 import { PRUNING } from './pruningOptions.ts';
 
 export const FINETUNE_METHODS = [...ADAPTER_METHODS, 'full'] as const;
@@ -65,6 +65,6 @@ export const TRAINING_OPTIONS = {
   },
   valBatches: { kind: 'whole', default: 25, least: 0, help: 'batches of an evaluation; 0 for all' },
   maskPrompt: { kind: 'flag', default: false, help: 'learn completions and answers only' },
-  separator: COMMON.separator,
+  separator: SEPARATOR,
   seed: { kind: 'whole', default: 0, least: 0, help: 'seed of the initial adapter and the order of the data' },
 } as const satisfies OptionTable;

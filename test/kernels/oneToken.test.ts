@@ -42,7 +42,39 @@ const attentions = shapes.flatMap((shape, i) =>
   }),
 );
 
+/** Rows that end in the midst of a panel; inputs that end in the midst of a vector, of a turn of the loop, and of a turn of the scratch. */
+const gemvs = (['F16', 'BF16'] as const).flatMap((dtype) =>
+  [
+    [1, 1],
+    [6, 3],
+    [7, 9],
+    [5, 30],
+    [4, 30720 + 5],
+  ].map(([M, K]) => {
+    // Products of at most 9: their sums are exact in any order.
+    const table = packDense(dtype, encodeWeights(dtype, integers(random, M! * K!)), M!, K!);
+    return { dtype, M: M!, K: K!, values: table.values, x: integers(random, K!) };
+  }),
+);
+
 eachFlavour((flavour) => {
+  test.each(gemvs)('gemv $dtype: $M x $K, from zeros, another or itself', ({ dtype, M, K, values, x }) => {
+    const args = { x, values, dtype: DTYPE_CODE[dtype], M, K };
+    for (const [y, init] of [[M, 0] as const, [M, integers(random, M)] as const, ['init', integers(random, M)] as const]) {
+      const call = new KernelCall('gemv', Math.ceil(M / 4), { y, init, ...args });
+      expectExact(call, flavour);
+      expectSplitFree(call, flavour);
+    }
+  });
+
+  test.each([-30, 0, 24, 60])('gemv F16: subnormal weights count, with inputs of 2^%i', (exponent) => {
+    // k 2^-24 for k < 1024, of either sign: the sums are whole multiples of 2^(exponent - 24), exact in f32.
+    const bits = Uint16Array.from({ length: 8 * 21 }, (_, i) => ((i * 389) & 0x3ff) | (i % 3 ? 0 : 0x8000));
+    const { values } = packDense('F16', bits, 8, 21);
+    const x = integers(random, 21).map((n) => n * 2 ** exponent);
+    expectExact(new KernelCall('gemv', 2, { y: 8, init: 0, x, values, dtype: DTYPE_CODE.F16, M: 8, K: 21 }), flavour);
+  });
+
   test.each(embeds)('embedToken $dtype: row $id of its panel', ({ call }) => expectExact(call, flavour));
 
   test.each(norms)('rmsNormToken: $n features', ({ n, x, gain }) => {

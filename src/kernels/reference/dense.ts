@@ -148,6 +148,7 @@ export function gemv(
   dtype: number,
   M: number,
   K: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {
