@@ -15,6 +15,7 @@ import { PRUNE_OPTIONS } from '../../src/tasks/prune.ts';
 import { QUANTIZE_OPTIONS } from '../../src/tasks/quantize.ts';
 import { SEARCH_OPTIONS } from '../../src/tasks/search.ts';
 import { temporaryDirectory } from '../io/temporary.ts';
+import { CAN_WIDEN } from '../kernels/harness.ts';
 import { lors } from './lors.ts';
 
 const COMMANDS: Readonly<Record<string, OptionTable>> = {
@@ -46,6 +47,18 @@ const PROMISED: Readonly<Record<string, string>> = {
   compare: 'model data methods iters learning-rates target json',
   bench: 'patterns ops shapes tokens threads flavours against out json quick quality model data compare',
 };
+
+describe('kernels that this host cannot run', () => {
+  const tasks = [
+    ['eval', '--model', 'none', '--data', 'none', '--kernels', 'wide'],
+    ['bench', '--quick', '--flavours', 'wide', '--out', 'none'],
+  ];
+  test.skipIf(CAN_WIDEN).each(tasks)('lors %s: wide is refused in words, without flags of V8 too', async (...args) => {
+    const { code, stdout, stderr } = await lors(args, []);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(`lors: --kernels wide: expected V8 13 or later (Node 24), got V8 ${process.versions.v8}.\n`);
+  });
+});
 
 describe('help', () => {
   test('lors --help names every command; lors alone says the same, as an error', async () => {
