@@ -1,8 +1,8 @@
 // A dense weight in panels of four rows (dense.ts) times the vector of one token: the lanes are a panel's rows.
 //
 // Panels are read one after another, as one stream: four at once share each input, but lose a third of the bandwidth.
-// Eight sums a panel hide the adder's latency.
-import { BF16, F16, F32, SIX_ROWS, madd, maskOf } from './lanes';
+// Four or eight sums a panel hide the adder's latency.
+import { BF16, EIGHT_SUMS, F16, F32, madd, maskOf } from './lanes';
 
 /** Inputs that the scratch has room for: those of a larger matrix come in turns. */
 const TURN: usize = 30720;
@@ -69,7 +69,7 @@ function panelHalf(dtype: i32, zero: i32, x: usize, w: usize, K: usize): v128 {
     c = madd(lower(bits, dtype, mask), xs, c);
     d = madd(upper(bits, dtype, mask), xs, d);
     bits = v128.load(w, 32), xs = v128.load(x, 32);
-    if (SIX_ROWS) {
+    if (EIGHT_SUMS) {
       e = madd(lower(bits, dtype, mask), xs, e);
       f = madd(upper(bits, dtype, mask), xs, f);
     } else {
@@ -77,7 +77,7 @@ function panelHalf(dtype: i32, zero: i32, x: usize, w: usize, K: usize): v128 {
       b = madd(upper(bits, dtype, mask), xs, b);
     }
     bits = v128.load(w, 48), xs = v128.load(x, 48);
-    if (SIX_ROWS) {
+    if (EIGHT_SUMS) {
       g = madd(lower(bits, dtype, mask), xs, g);
       h = madd(upper(bits, dtype, mask), xs, h);
     } else {

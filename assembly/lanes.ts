@@ -27,6 +27,8 @@ export const LOADS_FIRST: bool = isDefined(WIDE);
 
 /** Whether a dense tile has six rows: where a multiply-add is one instruction, its sums and operands fit the registers. */
 export const SIX_ROWS: bool = ASC_FEATURE_RELAXED_SIMD;
+/** Whether a panel of 16-bit weights has eight sums instead of four, for the same reason. */
+export const EIGHT_SUMS: bool = ASC_FEATURE_RELAXED_SIMD;
 
 /**
  * Whether V8 pairs vectors to wider ones: half as many registers hold the same sums, so that twice as many fit. It pairs two that are

@@ -8,7 +8,7 @@ export function collectGarbage(): void {
 }
 
 /** Whether V8 knows how to give back the room that a heap has grown by: Node 22 on. */
-export const HEAP_SHRINKS = Number(process.versions.v8.split('.')[0]) >= 12;
+export const HEAP_SHRINKS = Number.parseInt(process.versions.v8) >= 12;
 
 /** The same, and the heap gives back the room that it has grown by, where it can. Three times as long. */
 export function shrinkHeap(): void {

@@ -30,7 +30,7 @@ export class ParameterRun {
   readonly #all: readonly GrowingValue[];
   readonly #initial: ((all: Float32Array) => void)[] = [];
 
-  constructor(name: string, decayed: boolean, gradients: 'gradient' | 'carried' = 'gradient') {
+  constructor(name: string, decayed: boolean, gradients: 'gradient' | 'carried') {
     this.decayed = decayed;
     const values: GrowingValue = { name: `${name} parameters`, bytes: 0, kind: 'parameter', source: (all) => this.#start(all) };
     const others = (['gradients', 'first moments', 'second moments'] as const).map((what): GrowingValue => ({

@@ -2,7 +2,7 @@
 import type { Constant } from '../core/constant.ts';
 
 /**
- * What a value is for. All but activations are pinned: they keep their bytes for the life of a session.
+ * What a value is for. All but activations and what is carried are pinned: they keep their bytes for the life of a session.
  * input: written by the host for each batch;  weight: written once;  output: read by the host;
  * parameter, gradient, state: what training changes;  staged: a weight that is fetched for each use (program/stage.ts);
  * carried: what one program leaves for those that run right after it, which have no activations of their own, as it stands among its.

@@ -47,7 +47,12 @@ export const TRAINING_OPTIONS = {
     least: 1,
     help: 'rows of --max-seq-length tokens a batch; short documents share a row, unseen by each other',
   },
-  gradAccumulationSteps: { kind: 'whole', default: 1, least: 1, help: 'batches an update' },
+  gradAccumulationSteps: {
+    kind: 'whole',
+    default: 1,
+    least: 1,
+    help: 'batches an update; gradients of more than one take memory of their own',
+  },
   maxSeqLength: { kind: 'whole', default: 512, least: 2, help: 'tokens of a row; longer documents are cut' },
   learningRate: { kind: 'number', default: 2e-4, above: 0, help: 'highest learning rate' },
   minLearningRate: { kind: 'number', default: 0, least: 0, help: 'learning rate at the end of a linear or cosine schedule' },

@@ -25,7 +25,7 @@ import { whatToRecompute } from './recompute.ts';
 export interface TrainerOptions {
   readonly training: Training;
   readonly optimizer: AdamW;
-  /** Most batches of an update; any number when absent. Gradients of one alone take the place of activations that are done with. */
+  /** Batches of an update: where there is only 1, its gradients take the place of activations that are done with. Any number when absent. */
   readonly batchesPerUpdate?: number;
   /** Tokens that a batch may have, and the longest sequence. */
   readonly batchTokens: number;
@@ -88,7 +88,7 @@ export class Trainer {
     });
     this.#optimizer = optimizer(this.compiled.store, options.optimizer);
     const { clear, measure, update } = this.#optimizer;
-    const rest = [this.compiled.evaluate(), clear, measure, update];
+    const rest = [this.compiled.evaluate(), ...(this.#accumulates ? [clear] : []), measure, update];
     const programs = (recomputed: Recomputed): Program[] => [this.compiled.train(recomputed), ...rest];
     this.recomputed = whatToRecompute(options, model.config.layers, programs);
     this.#session = options.sessions.open(programs(this.recomputed));
@@ -133,6 +133,7 @@ export class Trainer {
    */
   async update(batches: readonly (readonly Sequence[])[], learningRate: number): Promise<StepResult> {
     const labelled = labelledIn(batches);
+    if (batches.length > 1 && !this.#accumulates) throw new RangeError(explain('update', 'one batch', `${batches.length}`));
     for (const batch of batches) await this.accumulate(batch, labelled);
     return this.apply(learningRate);
   }
@@ -245,6 +246,8 @@ export class Trainer {
 
   /** Goes on from a state. Throws RangeError where it does not belong to these parameters. */
   restore(state: TrainerState): void {
+    // Between a gradient and the next there is padding, which counts in the norm: it may be what another program has left.
+    if (state.partial) for (const { gradients } of this.compiled.store.runs) this.#session.floats(gradients).fill(0);
     for (const { name, value, offset, length } of this.#changing(state.partial)) {
       const data = state.tensors.get(name);
       if (data?.length !== length) {

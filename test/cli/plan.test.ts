@@ -54,6 +54,7 @@ withShared('a plan and what came of it', () => {
         const { planned, peak, recomputed } = await finetune('--memory', '420MB');
         expect(recomputed).toBeGreaterThan(0);
         expect(recomputed).toBeLessThan(CONFIG.num_hidden_layers);
+        expect(peak).toBeLessThanOrEqual(420);
         expect(Math.abs(peak - planned)).toBeLessThanOrEqual(0.05 * planned);
       });
 

@@ -99,6 +99,19 @@ describe('the planner', () => {
     expect(planned.bytes).toBe(peak(spans));
   });
 
+  test('where weights come and go while others stay, it is no larger than by size alone', () => {
+    // Those that are live when most is, longest first, need 2496 bytes here.
+    const layers = 5;
+    const spans = Array.from({ length: layers }, (_, i): Span[] =>
+      [64, 128].map((bytes): Span => ({ bytes, first: i, last: 2 * layers - i })),
+    ).flat();
+    for (let step = 0; step < 2 * layers; step++) spans.push({ bytes: 704, first: step, last: step + 1 });
+    const planned = plan(spans);
+    expectSound(spans, planned);
+    expect(planned.bytes).toBe(2368);
+    expect(planned.bytes).toBe(peak(spans));
+  });
+
   test('aligns odd sizes', () => {
     const planned = plan([
       { bytes: 1, first: 0, last: 0 },

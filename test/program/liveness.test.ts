@@ -9,6 +9,7 @@ import { ProgramBuilder, perTile } from '../../src/program/program.ts';
 import type { KernelOp } from '../../src/program/program.ts';
 import type { Value } from '../../src/program/value.ts';
 import { at, constant } from '../../src/program/value.ts';
+import { optimizer } from '../../src/train/optimizer.ts';
 import { TINY_OPTIONS, tinyAdapters, tinyModel } from '../gradients/tinyLlama.ts';
 
 const F = 3;
@@ -72,6 +73,26 @@ describe('the layout of a whole training program', () => {
         }
       }
     }
+  });
+
+  test('gradients that are carried share bytes with what the backward pass is done with, and with nothing that is live', () => {
+    const carrying = new CompiledLlama(model, { ...TINY_OPTIONS, accumulates: false, training: tinyAdapters(model, 'lors', 'exact') });
+    const program = carrying.train();
+    const { measure, update } = optimizer(carrying.store, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 });
+    const { offsets } = layOut([program, carrying.evaluate(), measure, update], 1);
+    const spans = [...lifetimes(program)].map(([value, span]) => ({ value, ...span, begin: offsets.get(value)! }));
+    const gradients = spans.filter(({ value }) => value.kind === 'carried');
+    expect(gradients).toHaveLength(model.config.layers);
+    let shared = 0;
+    for (const a of gradients) {
+      expect(a.last).toBe(program.ops.length);
+      for (const b of spans) {
+        if (a === b || a.begin >= b.begin + b.value.bytes || b.begin >= a.begin + a.value.bytes) continue;
+        shared++;
+        expect(b.last, b.value.name).toBeLessThan(a.first);
+      }
+    }
+    expect(shared).toBeGreaterThan(0);
   });
 
   test('pinned values stand apart from each other, from activations and from the scratch of every worker', () => {
