@@ -95,12 +95,14 @@ function panelHalf(dtype: i32, zero: i32, x: usize, w: usize, K: usize): v128 {
   return dtype == F16 ? f32x4.mul(s, f32x4.splat(HALF_BIAS)) : s;
 }
 
+/** The lower halves of lanes as f32, f16's with their own bias still: the value times 2^-112 (weightAt has the reason). */
 @inline
 function lower(bits: v128, dtype: i32, mask: v128): v128 {
   const up = i32x4.shl(bits, 16);
   return dtype == BF16 ? up : upper(up, dtype, mask);
 }
 
+/** The same of the upper halves. */
 @inline
 function upper(bits: v128, dtype: i32, mask: v128): v128 {
   return v128.and(dtype == BF16 ? bits : i32x4.shr_s(bits, 3), mask);
