@@ -2,7 +2,7 @@
 //
 // Panels are read one after another, as one stream: four at once share each input, but lose a third of the bandwidth.
 // Four or eight sums a panel hide the adder's latency.
-import { BF16, EIGHT_SUMS, F16, F32, madd, maskOf } from './lanes';
+import { BF16, EIGHT_SUMS, F16, F32, lowerBiased, madd, maskOf, upperBiased } from './lanes';
 
 /** Inputs that the scratch has room for: those of a larger matrix come in turns. */
 const TURN: usize = 30720;
@@ -63,49 +63,36 @@ function panelHalf(dtype: i32, zero: i32, x: usize, w: usize, K: usize): v128 {
   const mask = maskOf(dtype, zero), last = w + (K << 3);
   for (; w + 64 <= last; x += 64, w += 64) {
     let bits = v128.load(w), xs = v128.load(x);
-    a = madd(lower(bits, dtype, mask), xs, a);
-    b = madd(upper(bits, dtype, mask), xs, b);
+    a = madd(lowerBiased(bits, dtype, mask), xs, a);
+    b = madd(upperBiased(bits, dtype, mask), xs, b);
     bits = v128.load(w, 16), xs = v128.load(x, 16);
-    c = madd(lower(bits, dtype, mask), xs, c);
-    d = madd(upper(bits, dtype, mask), xs, d);
+    c = madd(lowerBiased(bits, dtype, mask), xs, c);
+    d = madd(upperBiased(bits, dtype, mask), xs, d);
     bits = v128.load(w, 32), xs = v128.load(x, 32);
     if (EIGHT_SUMS) {
-      e = madd(lower(bits, dtype, mask), xs, e);
-      f = madd(upper(bits, dtype, mask), xs, f);
+      e = madd(lowerBiased(bits, dtype, mask), xs, e);
+      f = madd(upperBiased(bits, dtype, mask), xs, f);
     } else {
-      a = madd(lower(bits, dtype, mask), xs, a);
-      b = madd(upper(bits, dtype, mask), xs, b);
+      a = madd(lowerBiased(bits, dtype, mask), xs, a);
+      b = madd(upperBiased(bits, dtype, mask), xs, b);
     }
     bits = v128.load(w, 48), xs = v128.load(x, 48);
     if (EIGHT_SUMS) {
-      g = madd(lower(bits, dtype, mask), xs, g);
-      h = madd(upper(bits, dtype, mask), xs, h);
+      g = madd(lowerBiased(bits, dtype, mask), xs, g);
+      h = madd(upperBiased(bits, dtype, mask), xs, h);
     } else {
-      c = madd(lower(bits, dtype, mask), xs, c);
-      d = madd(upper(bits, dtype, mask), xs, d);
+      c = madd(lowerBiased(bits, dtype, mask), xs, c);
+      d = madd(upperBiased(bits, dtype, mask), xs, d);
     }
   }
   for (; w < last; x += 16, w += 16) {
     const bits = w + 16 <= last ? v128.load(w) : v128.load64_zero(w), xs = v128.load(x);
-    a = madd(lower(bits, dtype, mask), xs, a);
-    b = madd(upper(bits, dtype, mask), xs, b);
+    a = madd(lowerBiased(bits, dtype, mask), xs, a);
+    b = madd(upperBiased(bits, dtype, mask), xs, b);
   }
   const low = f32x4.add(f32x4.add(a, c), f32x4.add(e, g)), high = f32x4.add(f32x4.add(b, d), f32x4.add(f, h));
   const s = f32x4.add(v128.shuffle<f32>(low, high, 0, 4, 1, 5), v128.shuffle<f32>(low, high, 2, 6, 3, 7));
   return dtype == F16 ? f32x4.mul(s, f32x4.splat(HALF_BIAS)) : s;
-}
-
-/** The lower halves of lanes as f32, f16's with their own bias still: the value times 2^-112 (weightAt has the reason). */
-@inline
-function lower(bits: v128, dtype: i32, mask: v128): v128 {
-  const up = i32x4.shl(bits, 16);
-  return dtype == BF16 ? up : upper(up, dtype, mask);
-}
-
-/** The same of the upper halves. */
-@inline
-function upper(bits: v128, dtype: i32, mask: v128): v128 {
-  return v128.and(dtype == BF16 ? bits : i32x4.shr_s(bits, 3), mask);
 }
 
 /** Writes the rows of panel p that are there. */

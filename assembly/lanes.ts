@@ -94,16 +94,28 @@ export function weights4(values: usize, i: usize, dtype: i32): v128 {
 /** Four f16 or bf16, each in the lower half of a lane, as f32, by maskOf and factorOf. */
 @inline
 export function widened(bits: v128, dtype: i32, mask: v128, factor: v128): v128 {
-  const up = i32x4.shl(bits, 16);
-  return dtype == BF16 ? up : upper(up, dtype, mask, factor);
+  if (dtype == BF16) return lowerBiased(bits, BF16, mask);
+  return f32x4.mul(lowerBiased(bits, F16, mask), factor);
 }
 
 /** Four f16 or bf16, each in the upper half of a lane, as f32, by maskOf and factorOf; what is in the lower halves does not matter. */
 @inline
 export function upper(bits: v128, dtype: i32, mask: v128, factor: v128): v128 {
-  if (dtype == BF16) return v128.and(bits, mask);
-  // As in weightAt.
-  return f32x4.mul(v128.and(i32x4.shr_s(bits, 3), mask), factor);
+  if (dtype == BF16) return upperBiased(bits, BF16, mask);
+  return f32x4.mul(upperBiased(bits, F16, mask), factor);
+}
+
+/** As widened, with f16's own bias still: the value times 2^-112 (as in weightAt). */
+@inline
+export function lowerBiased(bits: v128, dtype: i32, mask: v128): v128 {
+  const up = i32x4.shl(bits, 16);
+  return dtype == BF16 ? up : upperBiased(up, dtype, mask);
+}
+
+/** As upper, with f16's own bias still. */
+@inline
+export function upperBiased(bits: v128, dtype: i32, mask: v128): v128 {
+  return v128.and(dtype == BF16 ? bits : i32x4.shr_s(bits, 3), mask);
 }
 
 /**
