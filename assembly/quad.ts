@@ -2,14 +2,13 @@
 //
 //   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
 //
-// Inputs come in groups of four, outputs in blocks of 256 rows. In a block and group the rows are listed by pattern
+// Inputs come in groups of four, outputs in as few equal blocks as have 256 rows at most. In a block and group the rows are listed by pattern
 // (which of the four inputs they keep, a 4-bit mask), so that a listed row's inputs sit in registers for a whole bucket
 // and the loop has no data-dependent shuffle. The same lists serve both directions: no transposed copy. The idea is
 // Sparse Register Tiling (Wilkinson et al., SC'23).
 //
-//   index   u8 stream, for each block, for each group, for each bucket: head, count, count x step
-//             head   the pattern
-//             step   how far the listed row is from the one before it (the first: from the block's first), in rows
+//   index   u8 stream, for each block, for each group, for each bucket: pattern, count, count x row
+//             row   counted from the block's first, so that no listed row waits for the one before it
 //           A pattern that all 256 rows have takes two buckets, rows ascending.
 //   values  in the order of the index: for each listed row its kept inputs, ascending
 //   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
@@ -21,10 +20,10 @@ import {
 } from './quadBuckets';
 
 /**
- * Rows of a block (at most 256: a step is a byte): 16 KiB of one tile of y, or 24 KiB of one and a half, stay in a first-level
- * cache of 32 KiB, beside the weights that pass through it.
+ * Most rows of a block: what a byte can say, and 16 KiB of a tile of y, which stay in a first-level cache of 32 KiB beside the weights
+ * that pass through it.
  */
-export const BLOCK_ROWS: usize = 256;
+const MOST_ROWS: usize = 256;
 /** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
 const CHUNK: usize = 72;
 
@@ -33,13 +32,19 @@ export function ceilShift(n: usize, shift: usize): usize {
   return (n + (<usize>1 << shift) - 1) >> shift;
 }
 
-/** Blocks of so many rows. */
 @inline
 export function blocksOf(M: usize): usize {
-  return (M + BLOCK_ROWS - 1) / BLOCK_ROWS;
+  return (M + MOST_ROWS - 1) / MOST_ROWS;
 }
 
-/** Bytes of a bucket's head and count. */
+/** Rows of each block; the last one may have fewer. */
+@inline
+export function blockRowsOf(M: usize): usize {
+  const blocks = blocksOf(M);
+  return (M + blocks - 1) / blocks;
+}
+
+/** Bytes of a bucket's pattern and count. */
 export const HEAD: usize = 2;
 
 /** Which of the four inputs the bucket at i keeps, as a mask. */
@@ -74,11 +79,11 @@ function multiply(
   transposed: bool, out: usize, init: usize, features: usize, rows: usize, inputs: usize, w: usize, starts: usize, index: usize,
   M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), rowBytes = M << FEATURE_SHIFT, inputBytes = K << FEATURE_SHIFT;
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M), rowBytes = M << FEATURE_SHIFT, inputBytes = K << FEATURE_SHIFT;
   for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
       // Whoever is first to add to a part of the output starts it: it is still in the first-level cache then.
-      const first = transposed ? chunk << 2 : b * BLOCK_ROWS, most = transposed ? CHUNK << 2 : BLOCK_ROWS;
+      const first = transposed ? chunk << 2 : b * blockRows, most = transposed ? CHUNK << 2 : blockRows;
       const starting = transposed ? b == 0 : chunk == 0, bytes = min(most, features - first) << FEATURE_SHIFT;
       for (let t = begin; t < end; t++) {
         const at = (t * features + first) << FEATURE_SHIFT, twice = WIDE_LANES && transposed && t + 1 < end;
@@ -86,7 +91,7 @@ function multiply(
           start(out + at, init ? init + at : 0, bytes);
           if (twice) start(out + at + inputBytes, init ? init + at + inputBytes : 0, bytes);
         }
-        const block = rows + t * rowBytes + (b * BLOCK_ROWS << FEATURE_SHIFT);
+        const block = rows + t * rowBytes + (b * blockRows << FEATURE_SHIFT);
         for (let g = chunk, last = min(chunk + CHUNK, groups); g < last; g++) {
           const quad = inputs + t * inputBytes + (g << 2 << FEATURE_SHIFT), s = starts + ((b * groups + g) << 3);
           if (twice) backwardGroupTwice(block, rowBytes, quad, inputBytes, w, s, index);

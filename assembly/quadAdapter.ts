@@ -2,7 +2,7 @@
 //
 //   up [M][r], downT [K][r], both f32 with r padded to a multiple of 4 by zeros; H and the merged values stand in the
 //   order of W's values.
-import { BLOCK_ROWS, HEAD, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { HEAD, blockRowsOf, blocksOf, ceilShift, endAt, patternAt } from './quad';
 import { F32, FEATURE_SHIFT, madd, start, sum, sums4, weightAt, weights4 } from './lanes';
 
 /**
@@ -13,9 +13,9 @@ export function mergeQuad(
   merged: usize, values: usize, dtype: i32, up: usize, downT: usize, rank: usize, scaling: f32,
   starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), row = rank << 2;
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M), row = rank << 2;
   for (let b: usize = 0; b < blocksOf(M); b++) {
-    const upBlock = up + b * BLOCK_ROWS * row;
+    const upBlock = up + b * blockRows * row;
     for (let g = begin; g < end; g++) {
       const s = starts + ((b * groups + g) << 3), d = downT + (g << 2) * row;
       // F32 is added to where it stands, by the first ranks; the others add to what these have written.
@@ -47,14 +47,14 @@ export function unpack(merged: usize, values: usize, dtype: i32, from: usize, to
 export function sddmmQuad(
   h: usize, init: usize, dy: usize, x: usize, starts: usize, index: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2);
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M);
   if (begin >= end) return;
   for (let b: usize = 0; b < blocksOf(M); b++) {
     const first = starts + ((b * groups + begin) << 3), after = starts + ((b * groups + end) << 3);
     const at = <usize>load<u32>(first, 4) << 2;
     start(h + at, init ? init + at : 0, (<usize>load<u32>(after, 4) << 2) - at);
     for (let t: usize = 0; t < tiles; t++) {
-      const db = dy + ((t * M + b * BLOCK_ROWS) << FEATURE_SHIFT);
+      const db = dy + ((t * M + b * blockRows) << FEATURE_SHIFT);
       for (let g = begin; g < end; g++) {
         sampleTile(h, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), starts + ((b * groups + g) << 3), index);
       }
@@ -93,7 +93,6 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
   const stop = index + <usize>load<u32>(s, 8), vs = f32x4.splat(scaling);
   while (i < stop) {
     let pattern = patternAt(i);
-    let p = rows;
     const last = endAt(i);
     i += HEAD;
     const a = x + <usize>ctz(pattern) * stride;
@@ -101,12 +100,12 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
     if (!pattern) {
       const a0 = v128.load(a), a1 = at(n, a, 1), a2 = at(n, a, 2), a3 = at(n, a, 3);
       for (; i + 4 <= last; i += 4, v += 16) {
-        const q = p + <usize>load<u8>(i) * stride, r = q + <usize>load<u8>(i, 1) * stride, t = r + <usize>load<u8>(i, 2) * stride;
-        p = t + <usize>load<u8>(i, 3) * stride;
-        addTo(v, from, vs, sums4(dotWith(n, q, a0, a1, a2, a3), dotWith(n, r, a0, a1, a2, a3), dotWith(n, t, a0, a1, a2, a3), dotWith(n, p, a0, a1, a2, a3)));
+        const p = rows + <usize>load<u8>(i) * stride, q = rows + <usize>load<u8>(i, 1) * stride;
+        const r = rows + <usize>load<u8>(i, 2) * stride, t = rows + <usize>load<u8>(i, 3) * stride;
+        addTo(v, from, vs, sums4(dotWith(n, p, a0, a1, a2, a3), dotWith(n, q, a0, a1, a2, a3), dotWith(n, r, a0, a1, a2, a3), dotWith(n, t, a0, a1, a2, a3)));
       }
       for (; i < last; i++, v += 4) {
-        p += <usize>load<u8>(i) * stride;
+        const p = rows + <usize>load<u8>(i) * stride;
         store<f32>(v, load<f32>(v + from) + scaling * sum(dotWith(n, p, a0, a1, a2, a3)));
       }
       continue;
@@ -118,8 +117,7 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
       const a0 = f32x4.mul(vs, v128.load(a)), a1 = f32x4.mul(vs, at(n, a, 1)), a2 = f32x4.mul(vs, at(n, a, 2)), a3 = f32x4.mul(vs, at(n, a, 3));
       const b0 = f32x4.mul(vs, v128.load(b)), b1 = f32x4.mul(vs, at(n, b, 1)), b2 = f32x4.mul(vs, at(n, b, 2)), b3 = f32x4.mul(vs, at(n, b, 3));
       for (; i + 2 <= last; i += 2, v += 16) {
-        const q = p + <usize>load<u8>(i) * stride;
-        p = q + <usize>load<u8>(i, 1) * stride;
+        const q = rows + <usize>load<u8>(i) * stride, p = rows + <usize>load<u8>(i, 1) * stride;
         let d = v128.load(q), e = v128.load(p);
         let qa = f32x4.mul(d, a0), qb = f32x4.mul(d, b0), pa = f32x4.mul(e, a0), pb = f32x4.mul(e, b0);
         if (n > 1) {
@@ -137,7 +135,7 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
         v128.store(v, f32x4.add(v128.load(v + from), sums4(qa, qb, pa, pb)));
       }
       if (i < last) {
-        p += <usize>load<u8>(i) * stride;
+        const p = rows + <usize>load<u8>(i) * stride;
         store<f32>(v, load<f32>(v + from) + sum(dotWith(n, p, a0, a1, a2, a3)));
         store<f32>(v, load<f32>(v + from, 4) + sum(dotWith(n, p, b0, b1, b2, b3)), 4);
         v += 8;
@@ -149,7 +147,7 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
     pattern &= pattern - 1;
     if (!pattern) {
       for (; i < last; i++, v += 12) {
-        p += <usize>load<u8>(i) * stride;
+        const p = rows + <usize>load<u8>(i) * stride;
         const sums = f32x4.mul(vs, rowSums(n, p, a, b, c, c));
         store<f32>(v, load<f32>(v + from) + f32x4.extract_lane(sums, 0));
         store<f32>(v, load<f32>(v + from, 4) + f32x4.extract_lane(sums, 1), 4);
@@ -159,7 +157,7 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
     }
     const d = x + <usize>ctz(pattern) * stride;
     for (; i < last; i++, v += 16) {
-      p += <usize>load<u8>(i) * stride;
+      const p = rows + <usize>load<u8>(i) * stride;
       addTo(v, from, vs, rowSums(n, p, a, b, c, d));
     }
   }

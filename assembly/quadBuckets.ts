@@ -1,7 +1,7 @@
 // The loops over a bucket of quads (layout: quad.ts): rows that keep the same one to four inputs of a group.
 //
-//   p     the block's first row, in y or dy          a, b, c, d   the inputs that they keep, in x or dx
-//   v     their values                                i to last    their steps in the index
+//   rows   the block's, in y or dy          a, b, c, d   the inputs that the listed ones keep, in x or dx
+//   v      their values                     i to last    where the index lists them
 //
 // Each returns where the next bucket's values are. They are inlined by asc: where V8 chooses, unstructured masks are 5 to 9 % slower.
 import { FEATURE_SHIFT, LOADS_FIRST, WIDE_LANES, madd, splatAt } from './lanes';
@@ -9,17 +9,17 @@ import { FEATURE_SHIFT, LOADS_FIRST, WIDE_LANES, madd, splatAt } from './lanes';
 /** Bytes of a feature that three or four inputs go over at a time: a whole tile only fits the 16 vector registers where V8 pairs them. */
 export const SPAN: usize = WIDE_LANES ? 64 : 32;
 
-/** The step at i, in bytes of features. */
+/** How far the row listed at i is from the block's first, in bytes of features. */
 @inline
-function stepAt(i: usize): usize {
+function rowAt(i: usize): usize {
   return <usize>load<u8>(i) << FEATURE_SHIFT;
 }
 
 @inline
-export function forward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
+export function forward1(rows: usize, a: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   do {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v);
     if (LOADS_FIRST) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -40,11 +40,11 @@ export function forward1(p: usize, a: usize, v: usize, i: usize, last: usize): u
 }
 
 @inline
-export function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
+export function forward2(rows: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   do {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v), u = splatAt(v + 4);
     if (LOADS_FIRST) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -65,12 +65,12 @@ export function forward2(p: usize, a: usize, b: usize, v: usize, i: usize, last:
 }
 
 @inline
-export function forward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
+export function forward3(rows: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = WIDE_LANES ? v128.load(a, 32) : a0, a3 = WIDE_LANES ? v128.load(a, 48) : a0;
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   for (; i < last; i++, v += 12) {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
     if (WIDE_LANES) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -87,13 +87,13 @@ export function forward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: us
 }
 
 @inline
-export function forward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
+export function forward4(rows: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = WIDE_LANES ? v128.load(a, 32) : a0, a3 = WIDE_LANES ? v128.load(a, 48) : a0;
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   const d0 = v128.load(d), d1 = v128.load(d, 16), d2 = WIDE_LANES ? v128.load(d, 32) : d0, d3 = WIDE_LANES ? v128.load(d, 48) : d0;
   for (; i < last; i++, v += 16) {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
     if (WIDE_LANES) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -110,10 +110,10 @@ export function forward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: us
 }
 
 @inline
-export function backward1(p: usize, a: usize, v: usize, i: usize, last: usize): usize {
+export function backward1(rows: usize, a: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   do {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v);
     a0 = madd(w, v128.load(p), a0);
     a1 = madd(w, v128.load(p, 16), a1);
@@ -130,11 +130,11 @@ export function backward1(p: usize, a: usize, v: usize, i: usize, last: usize): 
 }
 
 @inline
-export function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
+export function backward2(rows: usize, a: usize, b: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   do {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v), u = splatAt(v + 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
     a0 = madd(w, p0, a0);
@@ -160,12 +160,12 @@ export function backward2(p: usize, a: usize, b: usize, v: usize, i: usize, last
 }
 
 @inline
-export function backward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
+export function backward3(rows: usize, a: usize, b: usize, c: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = WIDE_LANES ? v128.load(a, 32) : a0, a3 = WIDE_LANES ? v128.load(a, 48) : a0;
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   for (; i < last; i++, v += 12) {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
@@ -202,13 +202,13 @@ export function backward3(p: usize, a: usize, b: usize, c: usize, v: usize, i: u
 }
 
 @inline
-export function backward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
+export function backward4(rows: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = WIDE_LANES ? v128.load(a, 32) : a0, a3 = WIDE_LANES ? v128.load(a, 48) : a0;
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   let d0 = v128.load(d), d1 = v128.load(d, 16), d2 = WIDE_LANES ? v128.load(d, 32) : d0, d3 = WIDE_LANES ? v128.load(d, 48) : d0;
   for (; i < last; i++, v += 16) {
-    p += stepAt(i);
+    const p = rows + rowAt(i);
     const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
@@ -252,16 +252,15 @@ export function backward4(p: usize, a: usize, b: usize, c: usize, d: usize, v: u
   return v;
 }
 
-/** Two inputs of two tiles, whose rows stand at p and q, and their inputs at a and b, c and d: eight sums once V8 has paired them. */
+/** Two inputs of two tiles, whose rows are `rows` and `others`, and their inputs at a and b, c and d: eight sums once V8 has paired them. */
 @inline
-export function backward2Twice(p: usize, q: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
+export function backward2Twice(rows: usize, others: usize, a: usize, b: usize, c: usize, d: usize, v: usize, i: usize, last: usize): usize {
   let a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
   let d0 = v128.load(d), d1 = v128.load(d, 16), d2 = v128.load(d, 32), d3 = v128.load(d, 48);
   do {
-    const step = stepAt(i), w = splatAt(v), u = splatAt(v + 4);
-    p += step;
+    const row = rowAt(i), p = rows + row, q = others + row, w = splatAt(v), u = splatAt(v + 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);
@@ -271,7 +270,6 @@ export function backward2Twice(p: usize, q: usize, a: usize, b: usize, c: usize,
     b1 = madd(u, p1, b1);
     b2 = madd(u, p2, b2);
     b3 = madd(u, p3, b3);
-    q += step;
     const q0 = v128.load(q), q1 = v128.load(q, 16), q2 = v128.load(q, 32), q3 = v128.load(q, 48);
     c0 = madd(w, q0, c0);
     c1 = madd(w, q1, c1);

@@ -4,17 +4,17 @@
 //
 // Up to sixteen ranks are to H what a tile of tokens is to W in spmm and spmmT: a bucket's inputs sit in registers, a listed
 // row costs a load, a store and one multiply-add for each of its values and four ranks (forwards), or no store (backwards).
-import { BLOCK_ROWS, HEAD, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { HEAD, blockRowsOf, blocksOf, ceilShift, endAt, patternAt } from './quad';
 import { madd, splatAt } from './lanes';
 
 /** dUp[i] += s sum_j H[i, j] downT[j], for quads of ranks [begin, end). */
 export function upGradQuad(
   dUp: usize, h: usize, downT: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), row = rank << 2;
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M), row = rank << 2;
   for (let q = begin; q < end; q += 4) {
     for (let b: usize = 0; b < blocksOf(M); b++) {
-      const rows = dUp + b * BLOCK_ROWS * row + (q << 4);
+      const rows = dUp + b * blockRows * row + (q << 4);
       for (let g: usize = 0; g < groups; g++) {
         upGroup(end - q, rows, downT + (g << 2) * row + (q << 4), row, scaling, h, starts + ((b * groups + g) << 3), index);
       }
@@ -26,11 +26,11 @@ export function upGradQuad(
 export function downGradQuad(
   dDownT: usize, h: usize, up: usize, rank: usize, scaling: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), row = rank << 2, quads = rank >> 2;
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M), row = rank << 2, quads = rank >> 2;
   for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let g = begin; g < end; g++) {
       for (let q: usize = 0; q < quads; q += 4) {
-        const rows = up + b * BLOCK_ROWS * row + (q << 4);
+        const rows = up + b * blockRows * row + (q << 4);
         downGroup(quads - q, rows, dDownT + (g << 2) * row + (q << 4), row, scaling, h, starts + ((b * groups + g) << 3), index);
       }
     }
@@ -93,10 +93,10 @@ function at(n: i32, p: usize, k: i32, vs: v128): v128 {
 }
 
 @inline
-function up1(n: i32, p: usize, a: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
+function up1(n: i32, rows: usize, a: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
   const a0 = at(n, a, 0, vs), a1 = at(n, a, 1, vs), a2 = at(n, a, 2, vs), a3 = at(n, a, 3, vs);
   for (; i < last; i++, v += values) {
-    p += <usize>load<u8>(i) * row;
+    const p = rows + <usize>load<u8>(i) * row;
     const w = splatAt(v);
     v128.store(p, madd(w, a0, v128.load(p)));
     if (n > 1) v128.store(p, madd(w, a1, v128.load(p, 16)), 16);
@@ -106,11 +106,11 @@ function up1(n: i32, p: usize, a: usize, row: usize, vs: v128, v: usize, values:
 }
 
 @inline
-function up2(n: i32, p: usize, a: usize, b: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
+function up2(n: i32, rows: usize, a: usize, b: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
   const a0 = at(n, a, 0, vs), a1 = at(n, a, 1, vs), a2 = at(n, a, 2, vs), a3 = at(n, a, 3, vs);
   const b0 = at(n, b, 0, vs), b1 = at(n, b, 1, vs), b2 = at(n, b, 2, vs), b3 = at(n, b, 3, vs);
   for (; i < last; i++, v += values) {
-    p += <usize>load<u8>(i) * row;
+    const p = rows + <usize>load<u8>(i) * row;
     const w = splatAt(v), u = v128.load32_splat(v, 4);
     v128.store(p, madd(u, b0, madd(w, a0, v128.load(p))));
     if (n > 1) v128.store(p, madd(u, b1, madd(w, a1, v128.load(p, 16))), 16);
@@ -120,10 +120,10 @@ function up2(n: i32, p: usize, a: usize, b: usize, row: usize, vs: v128, v: usiz
 }
 
 @inline
-function down1(n: i32, p: usize, a: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
+function down1(n: i32, rows: usize, a: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
   let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
   for (; i < last; i++, v += values) {
-    p += <usize>load<u8>(i) * row;
+    const p = rows + <usize>load<u8>(i) * row;
     const w = splatAt(v);
     a0 = madd(w, v128.load(p), a0);
     if (n > 1) a1 = madd(w, v128.load(p, 16), a1);
@@ -134,10 +134,10 @@ function down1(n: i32, p: usize, a: usize, row: usize, vs: v128, v: usize, value
 }
 
 @inline
-function down2(n: i32, p: usize, a: usize, b: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
+function down2(n: i32, rows: usize, a: usize, b: usize, row: usize, vs: v128, v: usize, values: usize, i: usize, last: usize): void {
   let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
   for (; i < last; i++, v += values) {
-    p += <usize>load<u8>(i) * row;
+    const p = rows + <usize>load<u8>(i) * row;
     const w = splatAt(v), u = v128.load32_splat(v, 4);
     let x = v128.load(p);
     a0 = madd(w, x, a0), b0 = madd(u, x, b0);

@@ -10,7 +10,7 @@
 import { ceilDiv, entryShift, listed, listedAt, segmentShift, stripOf, stripsAreInputs } from './block';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { splatAt } from './lanes';
-import { BLOCK_ROWS, HEAD, blocksOf, ceilShift, endAt, patternAt } from './quad';
+import { HEAD, blockRowsOf, blocksOf, ceilShift, endAt, patternAt } from './quad';
 
 /**
  * The points nearest to four weights. The pseudo-minimum and -maximum are one instruction each, and keep a NaN that comes
@@ -54,32 +54,30 @@ function ofRows(table: usize, row: usize, M: usize, all: usize, group: usize): v
 export function snapQuad(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), all = ceilDiv(K, size), most = f32x4.splat(levels);
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M), all = ceilDiv(K, size), most = f32x4.splat(levels);
   for (let b: usize = 0; b < blocksOf(M); b++) {
     for (let g = begin; g < end; g++) {
-      const s = starts + ((b * groups + g) << 3), stop = index + <usize>load<u32>(s, 8), own = b * BLOCK_ROWS * all + (g << 2) / size;
+      const s = starts + ((b * groups + g) << 3), stop = index + <usize>load<u32>(s, 8), own = b * blockRows * all + (g << 2) / size;
       let i = index + <usize>load<u32>(s), v = merged + (<usize>load<u32>(s, 4) << 2);
       while (i < stop) {
         const n = <usize>popcnt(patternAt(i)), last = endAt(i);
-        let row = own;
         i += HEAD;
         if (n == 1) {
           for (; i + 4 <= last; i += 4, v += 16) {
-            const p = row + <usize>load<u8>(i) * all, q = p + <usize>load<u8>(i, 1) * all, r = q + <usize>load<u8>(i, 2) * all;
-            row = r + <usize>load<u8>(i, 3) * all;
-            snapSome(v, 4, four(scales, p, q, r, row), four(zeros, p, q, r, row), most);
+            const p = own + <usize>load<u8>(i) * all, q = own + <usize>load<u8>(i, 1) * all;
+            const r = own + <usize>load<u8>(i, 2) * all, t = own + <usize>load<u8>(i, 3) * all;
+            snapSome(v, 4, four(scales, p, q, r, t), four(zeros, p, q, r, t), most);
           }
         } else if (n == 2) {
           for (; i + 2 <= last; i += 2, v += 16) {
-            const p = row + <usize>load<u8>(i) * all;
-            row = p + <usize>load<u8>(i, 1) * all;
-            const scale = v128.shuffle<f32>(splatAt(scales + (p << 2)), splatAt(scales + (row << 2)), 0, 0, 4, 4);
-            snapSome(v, 4, scale, v128.shuffle<f32>(splatAt(zeros + (p << 2)), splatAt(zeros + (row << 2)), 0, 0, 4, 4), most);
+            const p = (own + <usize>load<u8>(i) * all) << 2, q = (own + <usize>load<u8>(i, 1) * all) << 2;
+            const scale = v128.shuffle<f32>(splatAt(scales + p), splatAt(scales + q), 0, 0, 4, 4);
+            snapSome(v, 4, scale, v128.shuffle<f32>(splatAt(zeros + p), splatAt(zeros + q), 0, 0, 4, 4), most);
           }
         }
         for (; i < last; i++, v += n << 2) {
-          row += <usize>load<u8>(i) * all;
-          snapSome(v, n, splatAt(scales + (row << 2)), splatAt(zeros + (row << 2)), most);
+          const row = (own + <usize>load<u8>(i) * all) << 2;
+          snapSome(v, n, splatAt(scales + row), splatAt(zeros + row), most);
         }
       }
     }

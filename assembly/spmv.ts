@@ -3,8 +3,8 @@
 //
 //   spmv  y = W x      x [K], y [M] f32, features side by side; W as in quad.ts and csr.ts
 //
-// Work splits by who owns a row of y: blocks of 256 rows (quads), or rows (CSR).
-import { BLOCK_ROWS, HEAD, ceilShift, endAt, patternAt } from './quad';
+// Work splits by who owns a row of y: blocks of rows (quads), or rows (CSR).
+import { HEAD, blockRowsOf, ceilShift, endAt, patternAt } from './quad';
 import { COLUMNS_SHIFT, columnBlocks } from './csr';
 import { BF16, F16, F32, factorOf, madd, maskOf, start, sum, sums4, upper, weightAt, weights4, widened } from './lanes';
 
@@ -13,10 +13,10 @@ export function spmvQuad(
   y: usize, init: usize, x: usize, values: usize, dtype: i32, starts: usize, index: usize, M: usize, K: usize, scratch: usize,
   begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2);
+  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M);
   for (let b = begin; b < end; b++) {
-    const at = b * BLOCK_ROWS << 2, o = y + at;
-    start(o, init ? init + at : 0, min(BLOCK_ROWS, M - b * BLOCK_ROWS) << 2);
+    const at = b * blockRows << 2, o = y + at;
+    start(o, init ? init + at : 0, min(blockRows, M - b * blockRows) << 2);
     for (let g: usize = 0, s = starts + ((b * groups) << 3); g < groups; g++, s += 8) {
       const n = <usize>load<u32>(s, 4);
       if (dtype == BF16) unpackBF16(scratch, values, n, <usize>load<u32>(s, 12), dtype - BF16);
@@ -47,14 +47,13 @@ function addGroup(y: usize, x: usize, v: usize, i: usize, stop: usize): void {
   while (i < stop) {
     let pattern = patternAt(i);
     const last = endAt(i);
-    let p = y;
     i += HEAD;
     const a = load<f32>(x + (<usize>ctz(pattern) << 2));
     pattern &= pattern - 1;
     if (!pattern) {
       const va = f32x4.splat(a);
-      for (; i + 4 <= last; i += 4, v += 16) p = add4(p, i, f32x4.mul(v128.load(v), va));
-      for (; i < last; i++, v += 4) p = add1(p, i, load<f32>(v) * a);
+      for (; i + 4 <= last; i += 4, v += 16) add4(y, i, f32x4.mul(v128.load(v), va));
+      for (; i < last; i++, v += 4) add1(y, i, load<f32>(v) * a);
       continue;
     }
     const b = load<f32>(x + (<usize>ctz(pattern) << 2));
@@ -63,9 +62,9 @@ function addGroup(y: usize, x: usize, v: usize, i: usize, stop: usize): void {
       const va = f32x4.splat(a), vb = f32x4.splat(b);
       for (; i + 4 <= last; i += 4, v += 32) {
         const w = v128.load(v), u = v128.load(v, 16);
-        p = add4(p, i, madd(v128.shuffle<f32>(w, u, 1, 3, 5, 7), vb, f32x4.mul(v128.shuffle<f32>(w, u, 0, 2, 4, 6), va)));
+        add4(y, i, madd(v128.shuffle<f32>(w, u, 1, 3, 5, 7), vb, f32x4.mul(v128.shuffle<f32>(w, u, 0, 2, 4, 6), va)));
       }
-      for (; i < last; i++, v += 8) p = add1(p, i, load<f32>(v) * a + load<f32>(v, 4) * b);
+      for (; i < last; i++, v += 8) add1(y, i, load<f32>(v) * a + load<f32>(v, 4) * b);
       continue;
     }
     const c = load<f32>(x + (<usize>ctz(pattern) << 2));
@@ -73,13 +72,13 @@ function addGroup(y: usize, x: usize, v: usize, i: usize, stop: usize): void {
     if (!pattern) {
       // A row's vector has the next row's first value in its last lane, times 0: the bucket's last row goes alone.
       const quad = f32x4(a, b, c, 0);
-      for (; i + 5 <= last; i += 4, v += 48) p = add4(p, i, rows4(v, 12, quad));
-      for (; i < last; i++, v += 12) p = add1(p, i, load<f32>(v) * a + load<f32>(v, 4) * b + load<f32>(v, 8) * c);
+      for (; i + 5 <= last; i += 4, v += 48) add4(y, i, rows4(v, 12, quad));
+      for (; i < last; i++, v += 12) add1(y, i, load<f32>(v) * a + load<f32>(v, 4) * b + load<f32>(v, 8) * c);
       continue;
     }
     const quad = v128.load(x);
-    for (; i + 4 <= last; i += 4, v += 64) p = add4(p, i, rows4(v, 16, quad));
-    for (; i < last; i++, v += 16) p = add1(p, i, sum(f32x4.mul(v128.load(v), quad)));
+    for (; i + 4 <= last; i += 4, v += 64) add4(y, i, rows4(v, 16, quad));
+    for (; i < last; i++, v += 16) add1(y, i, sum(f32x4.mul(v128.load(v), quad)));
   }
 }
 
@@ -94,26 +93,20 @@ function rows4(v: usize, stride: usize, quad: v128): v128 {
   );
 }
 
-/** Adds to the row that the step at i leads to from p; returns where it is. */
+/** Adds to the row of the block at y that is listed at i. */
 @inline
-function add1(p: usize, i: usize, s: f32): usize {
-  p += <usize>load<u8>(i) << 2;
+function add1(y: usize, i: usize, s: f32): void {
+  const p = y + (<usize>load<u8>(i) << 2);
   store<f32>(p, load<f32>(p) + s);
-  return p;
 }
 
 /** The same for the next four rows. */
 @inline
-function add4(p: usize, i: usize, s: v128): usize {
-  p += <usize>load<u8>(i) << 2;
-  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 0));
-  p += <usize>load<u8>(i, 1) << 2;
-  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 1));
-  p += <usize>load<u8>(i, 2) << 2;
-  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 2));
-  p += <usize>load<u8>(i, 3) << 2;
-  store<f32>(p, load<f32>(p) + f32x4.extract_lane(s, 3));
-  return p;
+function add4(y: usize, i: usize, s: v128): void {
+  add1(y, i, f32x4.extract_lane(s, 0));
+  add1(y, i + 1, f32x4.extract_lane(s, 1));
+  add1(y, i + 2, f32x4.extract_lane(s, 2));
+  add1(y, i + 3, f32x4.extract_lane(s, 3));
 }
 
 /** y = (init or 0) + W x, for rows [begin, end). */

@@ -6,7 +6,7 @@ import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
 import { LEVELS } from '../quant/grid.ts';
 import { blockCount, pointerCount } from '../sparse/csr.ts';
-import { BLOCK_ROWS } from '../sparse/quad.ts';
+import { quadBlocks } from '../sparse/quad.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { isWhole } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
@@ -107,7 +107,7 @@ export class WeightOps {
     const args = { y, init, x, values: this.#values, dtype: DTYPE_CODE[dtype], M, K };
     const s = this.#structure;
     if (s.format === 'dense') b.emit('gemv', Math.ceil(M / 4), args);
-    else if (s.format === 'quad') b.emit('spmvQuad', Math.ceil(M / BLOCK_ROWS), { ...args, ...s.args });
+    else if (s.format === 'quad') b.emit('spmvQuad', quadBlocks(M), { ...args, ...s.args });
     else if (s.format === 'csr') b.emit('spmvCsr', M, { ...args, ...s.args });
     else b.emit('spmvBlock', tokenUnits(s.block, M, K), { ...args, ...s.args });
   }

@@ -1,19 +1,17 @@
 /** Packing into pattern-bucketed quads; assembly/quad.ts has the layout and the reason for it. */
 import { KEPT } from './keepMask.ts';
 
-/** Rows of a block: as many as a step can say, and one. */
-export const BLOCK_ROWS = 256;
+/** Most rows of a block: as many as a byte can say. */
+const MOST_ROWS = 256;
 /** Groups bucketed at a time: their buckets' ends, and the cache lines where they are, stay in the first-level cache. */
 const CHUNK = 64;
-/** Most rows that a bucket's count can say. */
-const MOST = 255;
+/** Most rows of a bucket: what its count can say. */
+const MOST_LISTED = 255;
 /** The inputs that each quad keeps, four places a quad. */
 const INPUTS = Uint8Array.from({ length: 64 }, (_, i) => [0, 1, 2, 3].filter((c) => (i >> 2) & (1 << c))[i & 3] ?? 0);
 
 /** Buckets of one pattern in one group, while they are filled: a slot for each group of a chunk and pattern. */
 class Slots {
-  /** The row listed last in the bucket that is open, counted from the block's first. */
-  readonly row = new Int32Array(CHUNK * 16);
   /** Rows in the bucket that is open. */
   readonly count = new Int32Array(CHUNK * 16);
   /** Bytes of index, then where the next byte goes. */
@@ -27,14 +25,23 @@ class Slots {
     this.count.fill(0);
   }
 
-  /** Whether the slot's next row begins a bucket; its steps count from the block's first row then. */
+  /** Whether the slot's next row begins a bucket. */
   opens(slot: number): boolean {
     const count = this.count[slot]!;
-    if (count > 0 && count < MOST) return false;
+    if (count > 0 && count < MOST_LISTED) return false;
     this.count[slot] = 0;
-    this.row[slot] = 0;
     return true;
   }
+}
+
+/** Blocks of a weight of so many rows. */
+export function quadBlocks(rows: number): number {
+  return Math.ceil(rows / MOST_ROWS);
+}
+
+/** Rows of each block; the last one may have fewer. */
+function blockRowsOf(rows: number): number {
+  return Math.ceil(rows / quadBlocks(rows));
 }
 
 export interface PackedQuads {
@@ -51,7 +58,8 @@ export function packQuads<T extends Int32Array | Uint16Array>(
   cols: number,
 ): PackedQuads {
   const groups = Math.ceil(cols / 4);
-  const blocks = Math.ceil(rows / BLOCK_ROWS);
+  const blocks = quadBlocks(rows);
+  const blockRows = blockRowsOf(rows);
   const starts = new Uint32Array((blocks * groups + 1) * 2);
   let listed = 0;
   for (let q = 0; q < quads.length; q++) if (quads[q]) listed++;
@@ -60,13 +68,13 @@ export function packQuads<T extends Int32Array | Uint16Array>(
   const slots = new Slots();
   let bytes = 0;
   let n = 0;
-  for (let first = 0; first < rows; first += BLOCK_ROWS) {
-    const count = Math.min(BLOCK_ROWS, rows - first);
+  for (let first = 0; first < rows; first += blockRows) {
+    const count = Math.min(blockRows, rows - first);
     for (let chunk = 0; chunk < groups; chunk += CHUNK) {
       const width = Math.min(CHUNK, groups - chunk);
       measure(slots, quads, first * groups + chunk, groups, count, width);
       for (let g = 0; g < width; g++) {
-        starts.set([bytes, n], ((first / BLOCK_ROWS) * groups + chunk + g) * 2);
+        starts.set([bytes, n], ((first / blockRows) * groups + chunk + g) * 2);
         for (let slot = g * 16 + 1; slot < g * 16 + 16; slot++) {
           const size = slots.index[slot]!;
           const kept = slots.values[slot]! * KEPT[slot & 15]!;
@@ -128,9 +136,8 @@ function fill(
         i += 2;
       }
       index[slots.head[slot]! + 1] = ++slots.count[slot]!;
-      index[i] = r - slots.row[slot]!;
+      index[i] = r;
       slots.index[slot] = i + 1;
-      slots.row[slot] = r;
       let n = slots.values[slot]!;
       for (let k = quad * 4, last = k + KEPT[quad]!; k < last; k++) values[n++] = elements[from + r * cols + g * 4 + INPUTS[k]!]!;
       slots.values[slot] = n;
@@ -141,16 +148,16 @@ function fill(
 /** Calls `visit` with the row-major position of each value, in the order of the format. */
 export function eachInQuads(starts: Uint32Array, index: Uint8Array, rows: number, cols: number, visit: (position: number) => void): void {
   const groups = Math.ceil(cols / 4);
-  const lists = Math.ceil(rows / BLOCK_ROWS) * groups;
+  const lists = quadBlocks(rows) * groups;
+  const blockRows = blockRowsOf(rows);
   for (let list = 0; list < lists; list++) {
-    const block = Math.floor(list / groups) * BLOCK_ROWS * cols + (list % groups) * 4;
+    const block = Math.floor(list / groups) * blockRows * cols + (list % groups) * 4;
     let i = starts[list * 2]!;
     while (i < starts[list * 2 + 2]!) {
       const quad = index[i]!;
-      let row = block;
       const last = i + 2 + index[i + 1]!;
       for (i += 2; i < last; i++) {
-        row += index[i]! * cols;
+        const row = block + index[i]! * cols;
         for (let k = quad * 4, end = k + KEPT[quad]!; k < end; k++) visit(row + INPUTS[k]!);
       }
     }

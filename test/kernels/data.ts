@@ -30,15 +30,15 @@ export const MASKS = {
   /** Every pattern of a group of four in every group; rows of one pattern are 16 apart. */
   'every pattern': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) => ((Math.floor(i / cols) * 7 + Math.floor((i % cols) / 4)) >> ((i % cols) % 4)) & 1),
-  /** Steps of 255 rows, the longest that a block of quads has. */
+  /** Of whole blocks of quads only the first row or two, and the last, row 255. */
   'far rows': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) =>
       Math.floor(i / cols) % 256 === 255 || i < cols || i >= (rows - 1) * cols ? (i + 1) % 2 : 0,
     ),
+  dense: (_random: Random, rows: number, cols: number) => new Uint8Array(rows * cols).fill(1),
   /** The same two inputs in every row: more rows than a bucket of a quad's index can count. */
   'full columns': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) => ((i % cols) % 4 < 2 ? 1 : 0)),
-  dense: (_random: Random, rows: number, cols: number) => new Uint8Array(rows * cols).fill(1),
 } as const;
 
 /** Masks of whole blocks, a share of them kept. Those at the edge are cut off by it; every third strip of them keeps none. */

@@ -3,7 +3,7 @@ import { transposeCsr } from '../../src/kernels/reference/csr.ts';
 import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
 import { blockCount, pointerCount } from '../../src/sparse/csr.ts';
-import { BLOCK_ROWS } from '../../src/sparse/quad.ts';
+import { quadBlocks } from '../../src/sparse/quad.ts';
 import type { BlockWeight, CsrWeight, PackedWeight } from '../../src/sparse/weight.ts';
 import type { Elements } from './elements.ts';
 import { KernelCall } from './harness.ts';
@@ -67,7 +67,7 @@ export class WeightCalls {
     const { out: y, init: from } = started(init, 'y', initial);
     const args = { y, init: from, x, values: values as Elements, dtype: DTYPE_CODE[dtype], M, K };
     if (this.weight.format === 'quad')
-      return new KernelCall('spmvQuad', Math.ceil(M / BLOCK_ROWS), { ...args, starts: this.weight.starts, index: this.weight.index });
+      return new KernelCall('spmvQuad', quadBlocks(M), { ...args, starts: this.weight.starts, index: this.weight.index });
     if (this.weight.format === 'csr')
       return new KernelCall('spmvCsr', M, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block')

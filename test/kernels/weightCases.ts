@@ -7,15 +7,15 @@ import { MASKS, blockMask, gaussians, integers, masked } from './data.ts';
 import { WeightCalls } from './weightCalls.ts';
 
 /**
- * [rows, cols, tiles]. Not multiples of a panel, a group of four, a tile, a CSR block of 256 inputs or a quad block of
- * 256 rows; 513 and 520 rows have a third block, 260 and 300 inputs have one too. Strips of blocks list in segments of 256,
- * or of 512 inputs, of which 530 have a second one. Dense panels of 256 inputs are copied.
+ * [rows, cols, tiles]. Not multiples of a panel, a group of four, a tile or a CSR block of 256 inputs. Of quads, 512 rows are two whole
+ * blocks, 514 three, of which the last has less; 260 and 300 inputs are more than a CSR block. Strips of blocks
+ * list in segments of 256, or of 512 inputs, of which 530 have a second one. Dense panels of 256 inputs are copied.
  */
 const SHAPES = {
   small: [53, 76, 5],
   odd: [61, 77, 4],
-  block: [513, 260, 3],
-  blocks: [520, 300, 3],
+  block: [514, 260, 3],
+  blocks: [512, 300, 3],
   wide: [21, 530, 3],
   aliasing: [521, 256, 3],
 } as const;
@@ -49,6 +49,7 @@ export function weightCases(values: 'integers' | 'gaussians'): WeightCase[] {
   };
   let seed = 1;
   for (const [i, [name, mask]] of Object.entries(MASKS).entries()) {
+    // Masks that need a whole block have an even place.
     const large = i % 2 ? SHAPES.block : SHAPES.blocks;
     // Both small shapes, and one of the large ones in turn: what breaks at a block does so whatever the mask.
     for (const [rows, cols, tiles] of [SHAPES.small, SHAPES.odd, large]) {

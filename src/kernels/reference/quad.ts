@@ -3,21 +3,24 @@ import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
 import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
-const BLOCK_ROWS = 256;
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
 
-/** Reads the index: for each block of rows, group of inputs and bucket: pattern, count, steps. */
+/** As few equal blocks as have 256 rows at most: rows of each but the last. */
+const blockRowsOf = (M: number): number => Math.ceil(M / Math.ceil(M / 256));
+
+/** Reads the index: for each block of rows, group of inputs and bucket: pattern, count, rows from the block's first. */
 function entries(starts: Uint32Array, index: Uint8Array, M: number, K: number): Entries {
   const groups = Math.ceil(K / 4);
-  const lists = Math.ceil(M / BLOCK_ROWS) * groups;
+  const blockRows = blockRowsOf(M);
+  const lists = Math.ceil(M / blockRows) * groups;
   const rows: number[] = [];
   const cols: number[] = [];
   for (let list = 0; list < lists; list++) {
     for (let i = starts[list * 2]!; i < starts[list * 2 + 2]!; i += 2 + index[i + 1]!) {
       const pattern = index[i]!;
-      let row = Math.floor(list / groups) * BLOCK_ROWS;
+      const first = Math.floor(list / groups) * blockRows;
       for (let listed = 0; listed < index[i + 1]!; listed++) {
-        row += index[i + 2 + listed]!;
+        const row = first + index[i + 2 + listed]!;
         for (let c = 0; c < 4; c++) {
           if (!(pattern & (1 << c))) continue;
           rows.push(row);
@@ -156,5 +159,5 @@ export function spmvQuad(
   begin: number,
   end: number,
 ): void {
-  spmv(y, init, x, values, dtype, entries(starts, index, M, K), begin * BLOCK_ROWS, Math.min(end * BLOCK_ROWS, M));
+  spmv(y, init, x, values, dtype, entries(starts, index, M, K), begin * blockRowsOf(M), Math.min(end * blockRowsOf(M), M));
 }
