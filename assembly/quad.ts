@@ -9,7 +9,7 @@
 //
 //   index   u8 stream, for each block, for each group, for each bucket: pattern, count, count x row
 //             row   counted from the block's first, so that no listed row waits for the one before it
-//           A pattern that all 256 rows have takes two buckets, rows ascending.
+//           A pattern that all 256 rows have takes two buckets; rows ascend, patterns come in any order (src/sparse/quad.ts has the fastest).
 //   values  in the order of the index: for each listed row its kept inputs, ascending
 //   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
 //

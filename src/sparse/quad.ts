@@ -7,6 +7,11 @@ const MOST_ROWS = 256;
 const CHUNK = 64;
 /** Most rows of a bucket: what its count can say. */
 const MOST_LISTED = 255;
+/**
+ * The order of a group's buckets: neighbours share no input where they can, so that backward the sums of one need not wait for those of
+ * the one before it, which end in a store (2 % faster at 2:4 than ascending).
+ */
+const ORDER = [3, 12, 5, 10, 6, 9, 1, 14, 2, 13, 4, 11, 8, 7, 15] as const;
 /** The inputs that each quad keeps, four places a quad. */
 const INPUTS = Uint8Array.from({ length: 64 }, (_, i) => [0, 1, 2, 3].filter((c) => (i >> 2) & (1 << c))[i & 3] ?? 0);
 
@@ -75,9 +80,10 @@ export function packQuads<T extends Int32Array | Uint16Array>(
       measure(slots, quads, first * groups + chunk, groups, count, width);
       for (let g = 0; g < width; g++) {
         starts.set([bytes, n], ((first / blockRows) * groups + chunk + g) * 2);
-        for (let slot = g * 16 + 1; slot < g * 16 + 16; slot++) {
+        for (const pattern of ORDER) {
+          const slot = g * 16 + pattern;
           const size = slots.index[slot]!;
-          const kept = slots.values[slot]! * KEPT[slot & 15]!;
+          const kept = slots.values[slot]! * KEPT[pattern]!;
           slots.index[slot] = bytes;
           slots.values[slot] = n;
           bytes += size;
