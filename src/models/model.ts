@@ -211,8 +211,8 @@ export function patternFingerprint(model: LlamaModel): string {
   return fingerprint.digest();
 }
 
-/** A short name for every value and mask of a model: which model a run is one of. */
-export function modelFingerprint(model: LlamaModel): string {
+/** A short name for every value and mask of a model, whose masks have that of patternFingerprint: which model a run is one of. */
+export function modelFingerprint(model: LlamaModel, masks = patternFingerprint(model)): string {
   const fingerprint = new Fingerprint();
   const add = ({ buffer, byteOffset, byteLength }: WeightArray): void =>
     fingerprint.addBytes(new Uint8Array(buffer, byteOffset, byteLength));
@@ -220,7 +220,7 @@ export function modelFingerprint(model: LlamaModel): string {
   for (const gain of model.gains.values()) add(gain.values);
   add(model.embedding.values);
   if (model.head) add(model.head.values);
-  return `${patternFingerprint(model)}-${fingerprint.digest()}`;
+  return `${masks}-${fingerprint.digest()}`;
 }
 
 /** The model with its projections left where they are and fetched into the arena for each use: one copy of them, not two. */

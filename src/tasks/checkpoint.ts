@@ -20,7 +20,7 @@ const STATE = 'trainer_state.json';
 export interface RunState {
   readonly trainer: TrainerState;
   readonly cursor: BatchCursor;
-  /** What the run must share with the one that goes on: options, data, masks. */
+  /** What the run must share with the one that goes on: options, data, the model. */
   readonly identity: Identity;
   /** Losses since the last report, so that the log of a resumed run is the uninterrupted one's. */
   readonly pendingLosses: readonly number[];

@@ -12,7 +12,7 @@ import { windows } from '../models/batch.ts';
 import { gridsOf, shapesOf } from '../models/grids.ts';
 import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
-import { patternFingerprint } from '../models/model.ts';
+import { modelFingerprint, patternFingerprint } from '../models/model.ts';
 import { pruneModel } from '../prune/prune.ts';
 import type { Grid } from '../quant/grid.ts';
 import { GROUP_SIZE } from '../quant/grid.ts';
@@ -96,7 +96,7 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
       method === 'full'
         ? undefined
         : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint, groupSize, nls: elastic },
-    identity: identityOf(settings, trainWindows, { kernels: host.flavour, masks: fingerprint }),
+    identity: identityOf(settings, trainWindows, { kernels: host.flavour, model: modelFingerprint(model, fingerprint) }),
   };
 }
 

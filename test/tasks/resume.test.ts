@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { FormatError } from '../../src/core/errors.ts';
 import { probeFlavour } from '../../src/kernels/load.ts';
 import type { finetune } from '../../src/tasks/finetune.ts';
+import { parseHeader } from '../../src/io/safetensorsFormat.ts';
 import { STORIES, interruptAt, readJson, readLines, run, temporaryDirectory, withShared, writeStories } from './workspace.ts';
 
 type Options = Parameters<typeof finetune>[0];
@@ -28,6 +29,18 @@ function expectSameResult(got: string, want: string, steps: number, model: boole
   }
   expect(readJson(join(got, checkpoint, 'trainer_state.json'))).toEqual(readJson(join(want, checkpoint, 'trainer_state.json')));
   expect(comparableLog(got)).toEqual(comparableLog(want));
+}
+
+/** Changes the last bit of the first weight of an F32 tensor that is not 0. */
+function changeWeight(path: string, name: string): void {
+  const bytes = fs.readFileSync(path);
+  const { tensors, dataStart } = parseHeader(bytes);
+  const { dtype, begin } = tensors.get(name)!;
+  expect(dtype).toBe('F32');
+  let at = dataStart + begin;
+  while (bytes.readFloatLE(at) === 0) at += 4;
+  bytes[at]! ^= 1;
+  fs.writeFileSync(path, bytes);
 }
 
 const METHODS = [
@@ -160,7 +173,17 @@ withShared('resume', () => {
 
     test('another base, of other masks', async () => {
       const refused = run({ ...common, ...method, prune: undefined, out: join(root, 'dense'), resume: out });
-      await expect(refused).rejects.toThrow(/: masks: expected "[^"]+" as in the interrupted run, got "[^"]+"\./);
+      await expect(refused).rejects.toThrow(/: model: expected "[^"]+" as in the interrupted run, got "[^"]+"\./);
+    });
+
+    test('another base, whose masks are the same and one weight is not', async () => {
+      const base = join(root, 'other base');
+      fs.cpSync(join(out, 'pruned'), base, { recursive: true });
+      const same = run({ ...common, ...method, model: base, prune: undefined, out: join(root, 'same base'), resume: out });
+      await expect(same).resolves.toMatchObject({ steps: 9 });
+      changeWeight(join(base, 'model.safetensors'), 'model.layers.0.self_attn.q_proj.weight');
+      const other = run({ ...common, ...method, model: base, prune: undefined, out: join(root, 'other base out'), resume: out });
+      await expect(other).rejects.toThrow(/: model: expected "([^-]+)-[^"]+" as in the interrupted run, got "\1-[^"]+"\./);
     });
 
     test('a directory without a checkpoint', async () => {
