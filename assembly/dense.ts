@@ -5,44 +5,54 @@
 // One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
+//
+// Work splits by twelve rows, forward, or twelve inputs, backward, of all tiles: however few tokens there are all workers have some, and each
+// weight comes from memory once.
 import { backwardSix, forwardSix } from './denseSix';
 import { backwardTile, forwardTile } from './denseWide';
 import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lanes';
 
+/** Rows, forward, or inputs, backward, of a unit: those of a turn of the six-row tile. */
+const UNIT: usize = 12;
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
 const INPUTS: usize = 640;
 /** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
 const PANELS: usize = 128;
 /**
- * Panels, forward, or quads of inputs, backward, walked for one tile before the next tile comes: their weights, 300 KiB at
- * most, stay in the second-level cache.
+ * Rows, forward, or inputs, backward, walked for one tile before the next tile comes: their weights, 300 KiB at most, stay in the
+ * second-level cache.
  */
-const TURN: usize = 30;
+const TURN: usize = 120;
 /**
  * Where K is a multiple of this, panels are multiples of 4 KiB apart, and what the backward product reads of each has one and the same
  * place in the caches: it is copied first, which costs 1 to 5 % and gains 17 % (plain, K = 2048) or 3 % (relaxed).
  */
 const ALIASING: usize = 256;
 
-/** Y = (init or 0) + W X, for tiles [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
+/** Y = (init or 0) + W X, for twelves of rows [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
 export function gemm(
-  y: usize, init: usize, x: usize, w: usize, features: usize, M: usize, K: usize, begin: usize, end: usize,
+  y: usize, init: usize, x: usize, w: usize, features: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  const stride = features << FEATURE_SHIFT;
-  for (let t = begin; t < end; t++) start(y + t * stride, init ? init + t * stride : 0, M << FEATURE_SHIFT);
+  const stride = features << FEATURE_SHIFT, first = begin * UNIT, last = min(M, end * UNIT);
+  // A chunk of the head without labels needs no weights.
+  if (tiles == 0) return;
+  for (let t: usize = 0; t < tiles; t++) {
+    const at = t * stride + (first << FEATURE_SHIFT);
+    start(y + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
+  }
   // Equal runs of inputs: a short last one would load and store y for little.
   const runs = (K + INPUTS - 1) / INPUTS;
   for (let run: usize = 0; run < runs; run++) {
     const k = K * run / runs, n = K * (run + 1) / runs - k;
-    for (let m: usize = 0; m < M; m += TURN << 2) {
-      const rows = min(M, m + (TURN << 2));
+    for (let m = first; m < last; m += TURN) {
+      const rows = min(last, m + TURN);
       fetch(w + (((m >> 2) * K + k) << 4), K << 4, n << 4, (rows - m + 3) >> 2);
-      for (let t = begin; t < end; t++) {
+      for (let t: usize = 0; t < tiles; t++) {
         const xt = x + ((t * K + k) << FEATURE_SHIFT);
         let r = m;
         if (SIX_ROWS) {
-          // Twelve rows of three panels a turn: six of one and a half each.
-          for (; r + 12 <= rows; r += 12) {
+          // A unit's three panels: six rows of one and a half each.
+          for (; r + UNIT <= rows; r += UNIT) {
             const p = w + (((r >> 2) * K + k) << 4), q = p + (K << 4), o = y + t * stride + (r << FEATURE_SHIFT);
             if (WIDE_LANES) {
               forwardTile(o, o + 256, xt, p, q, n);
@@ -135,29 +145,33 @@ function forwardPanel(y: usize, x: usize, w: usize, n: usize, rows: usize): void
 
 /** Copies some panels' `bytes` to a place where they stand a turn's bytes apart. */
 function copyPanels(to: usize, w: usize, stride: usize, bytes: usize, panels: usize): void {
-  for (let p: usize = 0; p < panels; p++, to += TURN << 6, w += stride) {
+  for (let p: usize = 0; p < panels; p++, to += TURN << 4, w += stride) {
     for (let i: usize = 0; i < bytes; i += 16) v128.store(to + i, v128.load(w + i));
   }
 }
 
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]; scratch: 240 KiB. */
+/** dX = (init or 0) + W' dY, for twelves of inputs [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]; scratch: 240 KiB. */
 export function gemmT(
-  dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, scratch: usize, begin: usize, end: usize,
+  dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, scratch: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  const panels = (M + 3) >> 2;
-  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
+  const panels = (M + 3) >> 2, first = begin * UNIT, last = min(K, end * UNIT);
+  if (tiles == 0) return;
+  for (let t: usize = 0; t < tiles; t++) {
+    const at = (t * K + first) << FEATURE_SHIFT;
+    start(dx + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
+  }
   for (let p: usize = 0; p < panels; p += PANELS) {
     const rows = min(M - (p << 2), PANELS << 2);
-    for (let from: usize = 0; from < K; from += TURN << 2) {
-      const inputs = min(K - from, TURN << 2);
+    for (let from = first; from < last; from += TURN) {
+      const inputs = min(last - from, TURN);
       let ws = w + ((p * K + from) << 4), stride = K << 4;
       if (K % ALIASING == 0) {
         copyPanels(scratch, ws, stride, inputs << 4, (rows + 3) >> 2);
-        ws = scratch, stride = TURN << 6;
+        ws = scratch, stride = TURN << 4;
       } else {
         fetch(ws, stride, inputs << 4, (rows + 3) >> 2);
       }
-      for (let t = begin; t < end; t++) {
+      for (let t: usize = 0; t < tiles; t++) {
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
         for (let k = from, to = from + inputs; k < to; k += 4) {
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = ws + ((k - from) << 4);

@@ -37,8 +37,7 @@ export function blocksOf(M: usize): usize {
   return (M + MOST_ROWS - 1) / MOST_ROWS;
 }
 
-/** Rows of each block; the last one may have fewer. */
-@inline
+/** Rows of each block; the last one may have fewer. Called once a kernel: inlined it is only longer. */
 export function blockRowsOf(M: usize): usize {
   const blocks = blocksOf(M);
   return (M + blocks - 1) / blocks;

@@ -23,9 +23,8 @@ export function mergeQuad(
       if (from == 0) unpack(merged, values, dtype, <usize>load<u32>(s, 4), <usize>load<u32>(s, 12));
       let k: usize = 0;
       for (; k + 64 <= row; k += 64, from = 0) sample16(merged, from, upBlock + k, d + k, row, scaling, s, index);
-      if (row - k == 48) sample12(merged, from, upBlock + k, d + k, row, scaling, s, index);
-      else if (row - k == 32) sample8(merged, from, upBlock + k, d + k, row, scaling, s, index);
-      else if (row - k == 16) sample4(merged, from, upBlock + k, d + k, row, scaling, s, index);
+      for (; k + 32 <= row; k += 32, from = 0) sample8(merged, from, upBlock + k, d + k, row, scaling, s, index);
+      if (k < row) sample4(merged, from, upBlock + k, d + k, row, scaling, s, index);
     }
   }
 }
@@ -70,10 +69,6 @@ function sample16(h: usize, from: usize, up: usize, downT: usize, row: usize, sc
   sampleGroup(4, h, from, up, downT, row, scaling, s, index);
 }
 
-function sample12(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
-  sampleGroup(3, h, from, up, downT, row, scaling, s, index);
-}
-
 function sample8(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {
   sampleGroup(2, h, from, up, downT, row, scaling, s, index);
 }
@@ -83,7 +78,7 @@ function sample4(h: usize, from: usize, up: usize, downT: usize, row: usize, sca
 }
 
 /**
- * H[i, j] = old + scaling (p[i] . x[j]) for a group's values, over n vectors (1 to 4, known when compiled) of each; the old ones
+ * H[i, j] = old + scaling (p[i] . x[j]) for a group's values, over n vectors (1, 2 or 4, known when compiled) of each; the old ones
  * stand `from` bytes after H, rows of p and of x `stride` bytes apart. Horizontal sums are made four at a time, so rows go by fours,
  * twos or one.
  */
@@ -127,8 +122,6 @@ function sampleGroup(n: i32, h: usize, from: usize, rows: usize, x: usize, strid
         if (n > 2) {
           d = v128.load(q, 32), e = v128.load(p, 32);
           qa = madd(d, a2, qa), qb = madd(d, b2, qb), pa = madd(e, a2, pa), pb = madd(e, b2, pb);
-        }
-        if (n > 3) {
           d = v128.load(q, 48), e = v128.load(p, 48);
           qa = madd(d, a3, qa), qb = madd(d, b3, qb), pa = madd(e, a3, pa), pb = madd(e, b3, pb);
         }

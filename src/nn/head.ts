@@ -3,7 +3,7 @@
  * exist at once. The loss is the last thing that a step computes, so each chunk's gradient follows at once.
  */
 import { DTYPE_BYTES } from '../core/dtypes.ts';
-import { DTYPE_CODE } from '../kernels/table.ts';
+import { DENSE_UNIT, DTYPE_CODE } from '../kernels/table.ts';
 import type { ProgramBuilder } from '../program/program.ts';
 import { perLabelTile, perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
@@ -50,7 +50,8 @@ export class Head {
       b.emit('crossEntropyBackward', units, { loss: at(losses, skip * 64), logits, labels, scale: this.#inputs.lossScale, V });
       const out = at(dLabelled, skip * K * 64);
       this.#bands(b, (row, rows, w) => {
-        b.emit('gemmT', units, { dx: out, init: row ? out : 0, dy: at(logits, row * 64), w, features: V, M: rows, K });
+        const args = { dx: out, init: row ? out : 0, dy: at(logits, row * 64), w, features: V, M: rows, K, tiles: units } as const;
+        b.emit('gemmT', Math.ceil(K / DENSE_UNIT), args);
       });
       if (parameter) {
         const dw = parameter.gradient;
@@ -89,7 +90,8 @@ export class Head {
     const labelled = b.activation('labelled', K, most);
     b.emit('gatherTokens', units, { y: labelled, x, slots: at(this.#inputs.labelSlots, skip * 64), K });
     this.#bands(b, (row, rows, w) => {
-      b.emit('gemm', units, { y: at(logits, row * 64), init: 0, x: labelled, w, features: V, M: rows, K });
+      const args = { y: at(logits, row * 64), init: 0, x: labelled, w, features: V, M: rows, K, tiles: units } as const;
+      b.emit('gemm', Math.ceil(rows / DENSE_UNIT), args);
     });
     return labelled;
   }

@@ -1,7 +1,7 @@
 import { describe, test } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { callReference } from '../../src/kernels/reference/table.ts';
-import { CHUNK } from '../../src/kernels/table.ts';
+import { CHUNK, DENSE_UNIT } from '../../src/kernels/table.ts';
 import type { KernelName } from '../../src/kernels/table.ts';
 import { pack } from '../../src/sparse/pack.ts';
 import type { BlockName } from '../../src/sparse/block.ts';
@@ -37,6 +37,8 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     format === 'dense' ? ['gemm', 'gemmT'] : [`spmm${suffix}` as KernelName, `spmmT${suffix}` as KernelName];
   // The dense products also take the features of a tile that W may be a band of.
   const sizes = format === 'dense' ? [M, M, K] : [M, K];
+  // Their units are rows or inputs of all tiles, the others' tiles.
+  const shared = (features: number): number[] => (format === 'dense' ? [TILES, 0, Math.ceil(features / DENSE_UNIT)] : [0, TILES]);
   const zeros = (n: number): Float64Array => new Float64Array(n);
   return {
     name,
@@ -44,14 +46,14 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     length: weight.values.length,
     multiply(x: Float64Array, w: Float64Array): Float64Array {
       const y = zeros(TILES * M * 16);
-      callReference(forward, [y, null, x, w, ...structure, ...sizes, 0, TILES]);
+      callReference(forward, [y, null, x, w, ...structure, ...sizes, ...shared(M)]);
       return y;
     },
     multiplyT(dy: Float64Array, w: Float64Array): Float64Array {
       const dx = zeros(TILES * K * 16);
       const lists = weight.format === 'csr' ? Object.values(transposed(weight, w)) : [w, ...structure];
       const scratch = format === 'dense' ? [null] : [];
-      callReference(backward, [dx, null, dy, ...lists, ...sizes, ...scratch, 0, TILES]);
+      callReference(backward, [dx, null, dy, ...lists, ...sizes, ...scratch, ...shared(K)]);
       return dx;
     },
     merge(w: Float64Array | null, up: Float64Array, downT: Float64Array): Float64Array {

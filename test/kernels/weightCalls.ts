@@ -1,6 +1,6 @@
 /** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR, blocks and panels behind one face. */
 import { transposeCsr } from '../../src/kernels/reference/csr.ts';
-import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
+import { DENSE_UNIT, DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
 import { blockCount, pointerCount } from '../../src/sparse/csr.ts';
 import { quadBlocks } from '../../src/sparse/quad.ts';
@@ -58,7 +58,7 @@ export class WeightCalls {
     if (this.weight.format === 'csr')
       return new KernelCall('spmmCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block') return new KernelCall('spmmBlock', this.tiles, { ...args, ...structureOf(this.weight) });
-    return new KernelCall('gemm', this.tiles, { ...args, features: M });
+    return new KernelCall('gemm', Math.ceil(M / DENSE_UNIT), { ...args, features: M, tiles: this.tiles });
   }
 
   /** y = init + W x for one token, with values of the weight's own type. */
@@ -87,7 +87,7 @@ export class WeightCalls {
       return new KernelCall('spmmTCsr', this.tiles, { ...args, w: Float32Array.from(wT), ...lists });
     }
     if (this.weight.format === 'block') return new KernelCall('spmmTBlock', this.tiles, { ...args, ...structureOf(this.weight) });
-    return new KernelCall('gemmT', this.tiles, { ...args, features: M });
+    return new KernelCall('gemmT', Math.ceil(K / DENSE_UNIT), { ...args, features: M, tiles: this.tiles });
   }
 
   /** CSR of W' with other values. */

@@ -34,7 +34,7 @@ describe('liveness', () => {
   test('a value that starts from itself must have been written before', () => {
     const b = new ProgramBuilder('bad', 2);
     const y = b.activation('y', F);
-    b.emit('gemm', perTile(), { y, init: y, x: input, w: constant('w', new Float32Array(4 * F)), features: F, M: F, K: F });
+    b.emit('gemm', 1, { y, init: y, x: input, w: constant('w', new Float32Array(4 * F)), features: F, M: F, K: F, tiles: perTile() });
     expect(() => lifetimes(b.finish())).toThrow('reads y before anything writes it');
   });
 

@@ -21,7 +21,7 @@ function using(...order: readonly number[]): ReturnType<ProgramBuilder['finish']
   const b = new ProgramBuilder('program', 2);
   for (const i of order) {
     const y = b.activation('y', F);
-    b.within(`layer${i}`, () => b.emit('gemm', perTile(), { y, init: 0, x: input, w: weights[i]!, features: F, M: F, K: F }));
+    b.within(`layer${i}`, () => b.emit('gemm', 1, { y, init: 0, x: input, w: weights[i]!, features: F, M: F, K: F, tiles: perTile() }));
   }
   return b.finish();
 }
@@ -52,7 +52,7 @@ describe('staged weights', () => {
   test('a view of a staged value is a view of what was fetched', () => {
     const b = new ProgramBuilder('program', 2);
     const y = b.activation('y', F);
-    b.emit('gemm', perTile(), { y, init: 0, x: input, w: at(weights[0]!, 16), features: F, M: F, K: F });
+    b.emit('gemm', 1, { y, init: 0, x: input, w: at(weights[0]!, 16), features: F, M: F, K: F, tiles: perTile() });
     const program = b.finish();
     const layout = layOut([program], 1);
     const fetched = (program.ops[0] as StageOp).parts[0]!.to;

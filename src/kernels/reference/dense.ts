@@ -1,4 +1,7 @@
-/** Oracles of the dense products: W in panels of four rows, which may be a band of a larger one of `features` rows. */
+/**
+ * Oracles of the dense products: W in panels of four rows, which may be a band of a larger one of `features` rows. Units are twelve rows,
+ * forward, or twelve inputs, backward.
+ */
 import type { Maybe, Packed } from './layout.ts';
 import { addFeature, dotFeature, feature, paneled, start, sum, weightAt } from './layout.ts';
 import { nearestPoint } from './sparse.ts';
@@ -11,12 +14,14 @@ export function gemm(
   features: number,
   M: number,
   K: number,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  for (let t = begin; t < end; t++) {
-    start(y, init, feature(t, 0, features), feature(t, M, features));
-    for (let i = 0; i < M; i++) {
+  const [first, last] = [begin * 12, Math.min(M, end * 12)];
+  for (let t = 0; t < tiles; t++) {
+    start(y, init, feature(t, first, features), feature(t, last, features));
+    for (let i = first; i < last; i++) {
       for (let j = 0; j < K; j++) addFeature(y, feature(t, i, features), w[paneled(i, j, K)]!, x, feature(t, j, K));
     }
   }
@@ -31,13 +36,15 @@ export function gemmT(
   M: number,
   K: number,
   _scratch: null,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  for (let t = begin; t < end; t++) {
-    start(dx, init, feature(t, 0, K), feature(t, K, K));
+  const [first, last] = [begin * 12, Math.min(K, end * 12)];
+  for (let t = 0; t < tiles; t++) {
+    start(dx, init, feature(t, first, K), feature(t, last, K));
     for (let i = 0; i < M; i++) {
-      for (let j = 0; j < K; j++) addFeature(dx, feature(t, j, K), w[paneled(i, j, K)]!, dy, feature(t, i, features));
+      for (let j = first; j < last; j++) addFeature(dx, feature(t, j, K), w[paneled(i, j, K)]!, dy, feature(t, i, features));
     }
   }
 }
