@@ -6,14 +6,16 @@
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
 //
-// Work splits by twelve rows, forward, or twelve inputs, backward, of all tiles: however few tokens there are all workers have some, and each
-// weight comes from memory once.
+// Work splits into bands of 32 tiles by twelve rows, forward, or twelve inputs, backward: however few tokens there are all workers have some,
+// each weight comes from memory once for a band, and what a band reads stays in the caches.
 import { backwardSix, forwardSix } from './denseSix';
 import { backwardTile, forwardTile } from './denseWide';
 import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lanes';
 
 /** Rows, forward, or inputs, backward, of a unit: those of a turn of the six-row tile. */
 const UNIT: usize = 12;
+/** Tiles of a unit. */
+const BAND: usize = 32;
 /** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
 const INPUTS: usize = 640;
 /** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
@@ -29,14 +31,24 @@ const TURN: usize = 120;
  */
 const ALIASING: usize = 256;
 
-/** Y = (init or 0) + W X, for twelves of rows [begin, end). y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
+/** Y = (init or 0) + W X, for units [begin, end): twelves of rows, band by band. y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
 export function gemm(
   y: usize, init: usize, x: usize, w: usize, features: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  const stride = features << FEATURE_SHIFT, first = begin * UNIT, last = min(M, end * UNIT);
-  // A chunk of the head without labels needs no weights.
-  if (tiles == 0) return;
-  for (let t: usize = 0; t < tiles; t++) {
+  const strips = (M + UNIT - 1) / UNIT;
+  for (let from = begin, to = begin; from < end; from = to) {
+    const band = from / strips, first = band * strips, t = band * BAND;
+    to = min(end, first + strips);
+    multiply(y, init, x, w, features, M, K, (from - first) * UNIT, min(M, (to - first) * UNIT), t, min(tiles, t + BAND));
+  }
+}
+
+/** The same for rows [first, last) and tiles [begin, end). */
+function multiply(
+  y: usize, init: usize, x: usize, w: usize, features: usize, M: usize, K: usize, first: usize, last: usize, begin: usize, end: usize,
+): void {
+  const stride = features << FEATURE_SHIFT;
+  for (let t = begin; t < end; t++) {
     const at = t * stride + (first << FEATURE_SHIFT);
     start(y + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
   }
@@ -47,7 +59,7 @@ export function gemm(
     for (let m = first; m < last; m += TURN) {
       const rows = min(last, m + TURN);
       fetch(w + (((m >> 2) * K + k) << 4), K << 4, n << 4, (rows - m + 3) >> 2);
-      for (let t: usize = 0; t < tiles; t++) {
+      for (let t = begin; t < end; t++) {
         const xt = x + ((t * K + k) << FEATURE_SHIFT);
         let r = m;
         if (SIX_ROWS) {
@@ -150,13 +162,28 @@ function copyPanels(to: usize, w: usize, stride: usize, bytes: usize, panels: us
   }
 }
 
-/** dX = (init or 0) + W' dY, for twelves of inputs [begin, end). dx, init: [tiles][K][16]; dy: rows of [tiles][features][16]; scratch: 240 KiB. */
+/**
+ * dX = (init or 0) + W' dY, for units [begin, end): twelves of inputs, band by band. dx, init: [tiles][K][16]; dy: rows of
+ * [tiles][features][16]; scratch: 240 KiB.
+ */
 export function gemmT(
   dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, scratch: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  const panels = (M + 3) >> 2, first = begin * UNIT, last = min(K, end * UNIT);
-  if (tiles == 0) return;
-  for (let t: usize = 0; t < tiles; t++) {
+  const strips = (K + UNIT - 1) / UNIT;
+  for (let from = begin, to = begin; from < end; from = to) {
+    const band = from / strips, first = band * strips, t = band * BAND;
+    to = min(end, first + strips);
+    multiplyT(dx, init, dy, w, features, M, K, scratch, (from - first) * UNIT, min(K, (to - first) * UNIT), t, min(tiles, t + BAND));
+  }
+}
+
+/** The same for inputs [first, last) and tiles [begin, end). */
+function multiplyT(
+  dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, scratch: usize,
+  first: usize, last: usize, begin: usize, end: usize,
+): void {
+  const panels = (M + 3) >> 2;
+  for (let t = begin; t < end; t++) {
     const at = (t * K + first) << FEATURE_SHIFT;
     start(dx + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
   }
@@ -171,7 +198,7 @@ export function gemmT(
       } else {
         fetch(ws, stride, inputs << 4, (rows + 3) >> 2);
       }
-      for (let t: usize = 0; t < tiles; t++) {
+      for (let t = begin; t < end; t++) {
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
         for (let k = from, to = from + inputs; k < to; k += 4) {
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = ws + ((k - from) << 4);

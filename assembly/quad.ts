@@ -39,7 +39,7 @@ export function blocksOf(M: usize): usize {
 
 /** Rows of each block; the last one may have fewer. Called once a kernel: inlined it is only longer. */
 export function blockRowsOf(M: usize): usize {
-  const blocks = blocksOf(M);
+  const blocks = max(blocksOf(M), 1);
   return (M + blocks - 1) / blocks;
 }
 

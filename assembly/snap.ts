@@ -50,7 +50,7 @@ function ofRows(table: usize, row: usize, M: usize, all: usize, group: usize): v
   return four(table + (group << 2), row * all, min(row + 1, last) * all, min(row + 2, last) * all, min(row + 3, last) * all);
 }
 
-/** For groups of four inputs [begin, end). The listed rows of a bucket go by fours or twos, so that vectors are full. */
+/** For groups of four inputs [begin, end). Rows that keep two go by twos, so that vectors are full; those that keep one are few in quads. */
 export function snapQuad(
   merged: usize, scales: usize, zeros: usize, size: usize, levels: f32, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
@@ -62,13 +62,7 @@ export function snapQuad(
       while (i < stop) {
         const n = <usize>popcnt(patternAt(i)), last = endAt(i);
         i += HEAD;
-        if (n == 1) {
-          for (; i + 4 <= last; i += 4, v += 16) {
-            const p = own + <usize>load<u8>(i) * all, q = own + <usize>load<u8>(i, 1) * all;
-            const r = own + <usize>load<u8>(i, 2) * all, t = own + <usize>load<u8>(i, 3) * all;
-            snapSome(v, 4, four(scales, p, q, r, t), four(zeros, p, q, r, t), most);
-          }
-        } else if (n == 2) {
+        if (n == 2) {
           for (; i + 2 <= last; i += 2, v += 16) {
             const p = (own + <usize>load<u8>(i) * all) << 2, q = (own + <usize>load<u8>(i, 1) * all) << 2;
             const scale = v128.shuffle<f32>(splatAt(scales + p), splatAt(scales + q), 0, 0, 4, 4);

@@ -1,7 +1,7 @@
 /** The one table of kernels by weight format: merge, both products, the sampled product and its factor gradients. */
 import type { Constant } from '../core/constant.ts';
 import { explain } from '../core/errors.ts';
-import { CHUNK, DENSE_UNIT, DTYPE_CODE } from '../kernels/table.ts';
+import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
 import { LEVELS } from '../quant/grid.ts';
@@ -10,7 +10,7 @@ import { quadBlocks } from '../sparse/quad.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { isWhole } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
-import { perTile } from '../program/program.ts';
+import { denseUnits, perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
 import { constant } from '../program/value.ts';
 
@@ -95,7 +95,7 @@ export class WeightOps {
     const { rows: M, cols: K } = this.weight;
     const args = { y, init, x, w, M, K };
     const s = this.#structure;
-    if (s.format === 'dense') b.emit('gemm', Math.ceil(M / DENSE_UNIT), { ...args, features: M, tiles: perTile() });
+    if (s.format === 'dense') b.emit('gemm', denseUnits(perTile(), M), { ...args, features: M });
     else if (s.format === 'quad') b.emit('spmmQuad', perTile(), { ...args, ...s.args });
     else if (s.format === 'csr') b.emit('spmmCsr', perTile(), { ...args, ...s.args });
     else b.emit('spmmBlock', perTile(), { ...args, ...s.args });
@@ -117,7 +117,7 @@ export class WeightOps {
     const { rows: M, cols: K } = this.weight;
     const args = { dx, init, dy, w, M, K };
     const s = this.#structure;
-    if (s.format === 'dense') b.emit('gemmT', Math.ceil(K / DENSE_UNIT), { ...args, features: M, tiles: perTile() });
+    if (s.format === 'dense') b.emit('gemmT', denseUnits(perTile(), K), { ...args, features: M });
     else if (s.format === 'quad') b.emit('spmmTQuad', perTile(), { ...args, ...s.args });
     else if (s.format === 'csr') b.emit('spmmTCsr', perTile(), { ...args, ...this.#transposed(b, w, s.args) });
     else b.emit('spmmTBlock', perTile(), { ...args, ...s.args });

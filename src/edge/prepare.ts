@@ -65,6 +65,7 @@ export async function prepare(input: TrainerInput): Promise<Prepared> {
   const factors = method === 'full' ? undefined : initialFactors(source, targetModules, rank, seed, method);
   const calibration = sampleWindows(train, settings.calibrationSamples, seed);
   const model = pruneBy ? await prunedOn(host, source, pruneBy, calibration, input.onPruned) : source;
+  const masks = patternFingerprint(model);
   const { arithmetic } = host.kernels;
   return {
     host,
@@ -76,9 +77,7 @@ export async function prepare(input: TrainerInput): Promise<Prepared> {
     droppedRows: dropped,
     training: trainingOfSettings(settings, factors),
     adapter:
-      method === 'full'
-        ? undefined
-        : { method, rank, alpha, rslora, targetModules, baseModel: model.name, patternFingerprint: patternFingerprint(model) },
-    identity: identityOf(settings, train, { kernels: arithmetic, model: modelFingerprint(model) }),
+      method === 'full' ? undefined : { method, rank, alpha, rslora, targetModules, baseModel: model.name, patternFingerprint: masks },
+    identity: identityOf(settings, train, { kernels: arithmetic, model: modelFingerprint(model, masks) }),
   };
 }

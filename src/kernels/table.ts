@@ -8,8 +8,6 @@ export type KernelName = keyof Kernels;
 export const TILE = 16;
 /** Floats of a chunk: the unit in which flat runs of parameters are updated and summed. */
 export const CHUNK = 256;
-/** Rows, forward, or inputs, backward: the unit in which dense products are shared out. */
-export const DENSE_UNIT = 12;
 /** Bytes of a worker's own scratch: 128 panels of 120 inputs each, which the dense backward product copies. */
 export const SCRATCH_BYTES = 128 * 120 * 16;
 

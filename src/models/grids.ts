@@ -1,8 +1,10 @@
 /** Models and grids: the grid of each projection, and the model whose weights are on them. */
+import { bytesOf } from '../core/constant.ts';
 import type { PackedFor } from '../core/flavour.ts';
 import { decodeWeights } from '../core/dtypes.ts';
 import type { Grid } from '../quant/grid.ts';
 import { gridOf, snapped } from '../quant/grid.ts';
+import { Fingerprint } from '../sparse/fingerprint.ts';
 import { pack, unpack } from '../sparse/pack.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { withValues } from './fuse.ts';
@@ -16,6 +18,16 @@ function elementsOf(weight: PackedWeight): Float32Array {
 /** The projections of a model with their shapes. */
 export function shapesOf(model: LlamaModel): [module: string, rows: number, cols: number][] {
   return [...model.linears].map(([name, { rows, cols }]) => [name, rows, cols]);
+}
+
+/** A short name for grids. */
+export function gridsFingerprint(grids: ReadonlyMap<string, Grid>): string {
+  const fingerprint = new Fingerprint();
+  for (const { size, scales, zeros } of grids.values()) {
+    fingerprint.add(size);
+    for (const table of [scales, zeros]) fingerprint.addBytes(bytesOf(table));
+  }
+  return fingerprint.digest();
 }
 
 /** A grid for each of these projections, made of its weights. */

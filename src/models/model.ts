@@ -211,9 +211,10 @@ export function patternFingerprint(model: LlamaModel): string {
   return fingerprint.digest();
 }
 
-/** A short name for every value and mask of a model, whose masks have that of patternFingerprint: which model a run is one of. */
+/** A short name for a model, whose masks have that of patternFingerprint: every value and what its config says. */
 export function modelFingerprint(model: LlamaModel, masks = patternFingerprint(model)): string {
   const fingerprint = new Fingerprint();
+  fingerprint.addBytes(new TextEncoder().encode(JSON.stringify(model.config)));
   const add = ({ buffer, byteOffset, byteLength }: WeightArray): void =>
     fingerprint.addBytes(new Uint8Array(buffer, byteOffset, byteLength));
   for (const weight of model.linears.values()) add(weight.values);

@@ -3,9 +3,9 @@
  * exist at once. The loss is the last thing that a step computes, so each chunk's gradient follows at once.
  */
 import { DTYPE_BYTES } from '../core/dtypes.ts';
-import { DENSE_UNIT, DTYPE_CODE } from '../kernels/table.ts';
-import type { ProgramBuilder } from '../program/program.ts';
-import { perLabelTile, perTile } from '../program/program.ts';
+import { DTYPE_CODE } from '../kernels/table.ts';
+import type { PerTile, ProgramBuilder } from '../program/program.ts';
+import { denseUnits, perLabelTile, perTile } from '../program/program.ts';
 import type { Ref, Value } from '../program/value.ts';
 import { at } from '../program/value.ts';
 import type { BatchInputs } from './batch.ts';
@@ -51,7 +51,7 @@ export class Head {
       const out = at(dLabelled, skip * K * 64);
       this.#bands(b, (row, rows, w) => {
         const args = { dx: out, init: row ? out : 0, dy: at(logits, row * 64), w, features: V, M: rows, K, tiles: units } as const;
-        b.emit('gemmT', Math.ceil(K / DENSE_UNIT), args);
+        b.emit('gemmT', denseUnits(units, K), args);
       });
       if (parameter) {
         const dw = parameter.gradient;
@@ -68,11 +68,7 @@ export class Head {
     else this.#chunk(b, x, 0, 1, logits);
   }
 
-  #chunks(
-    b: ProgramBuilder,
-    x: Value,
-    each: (skip: number, units: ReturnType<typeof perLabelTile>, labelled: Value, logits: Value) => void,
-  ): void {
+  #chunks(b: ProgramBuilder, x: Value, each: (skip: number, units: PerTile, labelled: Value, logits: Value) => void): void {
     const { vocabulary: V } = this.#table;
     const chunks = Math.ceil(b.tiles / Math.max(FEWEST_TILES, Math.floor(CHUNK_BYTES / (V * 64))));
     for (let chunk = 0; chunk < chunks; chunk++) {
@@ -91,7 +87,7 @@ export class Head {
     b.emit('gatherTokens', units, { y: labelled, x, slots: at(this.#inputs.labelSlots, skip * 64), K });
     this.#bands(b, (row, rows, w) => {
       const args = { y: at(logits, row * 64), init: 0, x: labelled, w, features: V, M: rows, K, tiles: units } as const;
-      b.emit('gemm', Math.ceil(rows / DENSE_UNIT), args);
+      b.emit('gemm', denseUnits(units, rows), args);
     });
     return labelled;
   }

@@ -17,26 +17,40 @@ export interface Counts {
   readonly labelTiles: number;
 }
 
-/** The units that an op's work splits into: a number, or so many for each tile there is, of a window of the tiles. */
-export type Units = number | { readonly of: 'tiles' | 'labelTiles'; readonly each: number; readonly skip: number; readonly most: number };
+/** So many units for each `band` tiles that there are, of a window of the tiles. */
+export interface PerTile {
+  readonly of: 'tiles' | 'labelTiles';
+  readonly each: number;
+  readonly band: number;
+  readonly skip: number;
+  readonly most: number;
+}
+
+/** The units that an op's work splits into. */
+export type Units = number | PerTile;
 
 /** `each` units for every tile. */
-export function perTile(each = 1): Exclude<Units, number> {
-  return { of: 'tiles', each, skip: 0, most: Infinity };
+export function perTile(each = 1): PerTile {
+  return { of: 'tiles', each, band: 1, skip: 0, most: Infinity };
 }
 
 /** One unit for every tile of labelled tokens in the window [skip, skip + most). */
-export function perLabelTile(skip = 0, most = Infinity): Exclude<Units, number> {
-  return { of: 'labelTiles', each: 1, skip, most };
+export function perLabelTile(skip = 0, most = Infinity): PerTile {
+  return { of: 'labelTiles', each: 1, band: 1, skip, most };
+}
+
+/** The units of a dense product of these tiles: 32 of them by twelve rows, forward, or inputs, backward (assembly/dense.ts). */
+export function denseUnits(tiles: PerTile, features: number): PerTile {
+  return { ...tiles, each: Math.ceil(features / 12), band: 32 };
 }
 
 /** How many units an op has in this batch. */
 export function unitsIn(units: Units, counts: Counts): number {
   if (typeof units === 'number') return units;
-  return Math.max(0, Math.min(units.most, counts[units.of] - units.skip)) * units.each;
+  return Math.ceil(Math.max(0, Math.min(units.most, counts[units.of] - units.skip)) / units.band) * units.each;
 }
 
-export type Argument = Ref | number | Exclude<Units, number>;
+export type Argument = Ref | number | PerTile;
 
 /** A kernel over values. */
 export interface KernelOp {
@@ -74,7 +88,7 @@ type Fields<S> = {
     : S[P] extends 'init' | 'maybe'
       ? Ref | 0
       : Ref;
-} & { [P in keyof S as S[P] extends 'tiles' ? P : never]?: Exclude<Units, number> };
+} & { [P in keyof S as S[P] extends 'tiles' ? P : never]?: PerTile };
 
 /** The named arguments of a kernel's op. A kernel that sums over tiles sums over all there are unless `tiles` says fewer. */
 export type ArgumentsOf<K extends KernelName> = Fields<(typeof SIGNATURES)[K]>;

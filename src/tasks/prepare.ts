@@ -9,7 +9,7 @@ import { loadGrids } from '../io/grid.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { loadTokenizer } from '../io/tokenizer.ts';
 import { windows } from '../models/batch.ts';
-import { gridsOf, shapesOf } from '../models/grids.ts';
+import { gridsFingerprint, gridsOf, shapesOf } from '../models/grids.ts';
 import type { Training } from '../models/llama.ts';
 import type { LlamaModel } from '../models/model.ts';
 import { modelFingerprint, patternFingerprint } from '../models/model.ts';
@@ -96,7 +96,11 @@ export async function prepare(settings: FinetuneSettings, host: Host, tell: (eve
       method === 'full'
         ? undefined
         : { method, rank, alpha, rslora, targetModules, baseModel: base, patternFingerprint: fingerprint, groupSize, nls: elastic },
-    identity: identityOf(settings, trainWindows, { kernels: host.flavour, model: modelFingerprint(model, fingerprint) }),
+    identity: identityOf(settings, trainWindows, {
+      kernels: host.flavour,
+      model: modelFingerprint(model, fingerprint),
+      grids: grids && gridsFingerprint(grids),
+    }),
   };
 }
 

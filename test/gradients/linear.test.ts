@@ -1,14 +1,14 @@
 import { describe, test } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { callReference } from '../../src/kernels/reference/table.ts';
-import { CHUNK, DENSE_UNIT } from '../../src/kernels/table.ts';
+import { CHUNK } from '../../src/kernels/table.ts';
 import type { KernelName } from '../../src/kernels/table.ts';
 import { pack } from '../../src/sparse/pack.ts';
 import type { BlockName } from '../../src/sparse/block.ts';
 import type { PackedWeight } from '../../src/sparse/weight.ts';
 import { BLOCKS, BLOCK_NAMES, isBlockName, stripCount } from '../../src/sparse/block.ts';
 import { MASKS, blockMask, integers } from '../kernels/data.ts';
-import { transposed } from '../kernels/weightCalls.ts';
+import { denseUnits, transposed } from '../kernels/weightCalls.ts';
 import { dot, expectSlope, normals } from './finiteDifferences.ts';
 
 const [M, K, TILES, RANK, S] = [15, 14, 2, 4, 0.7];
@@ -38,7 +38,7 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
   // The dense products also take the features of a tile that W may be a band of.
   const sizes = format === 'dense' ? [M, M, K] : [M, K];
   // Their units are rows or inputs of all tiles, the others' tiles.
-  const shared = (features: number): number[] => (format === 'dense' ? [TILES, 0, Math.ceil(features / DENSE_UNIT)] : [0, TILES]);
+  const shared = (features: number): number[] => (format === 'dense' ? [TILES, 0, denseUnits(features, TILES)] : [0, TILES]);
   const zeros = (n: number): Float64Array => new Float64Array(n);
   return {
     name,

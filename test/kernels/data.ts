@@ -30,7 +30,7 @@ export const MASKS = {
   /** Every pattern of a group of four in every group; rows of one pattern are 16 apart. */
   'every pattern': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) => ((Math.floor(i / cols) * 7 + Math.floor((i % cols) / 4)) >> ((i % cols) % 4)) & 1),
-  /** Of whole blocks of quads only the first row or two, and the last, row 255. */
+  /** Of 512 rows the first, and the last of both blocks of quads, row 255 of it. */
   'far rows': (_random: Random, rows: number, cols: number) =>
     Uint8Array.from({ length: rows * cols }, (_, i) =>
       Math.floor(i / cols) % 256 === 255 || i < cols || i >= (rows - 1) * cols ? (i + 1) % 2 : 0,

@@ -1,6 +1,6 @@
 /** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR, blocks and panels behind one face. */
 import { transposeCsr } from '../../src/kernels/reference/csr.ts';
-import { DENSE_UNIT, DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
+import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
 import { blockCount, pointerCount } from '../../src/sparse/csr.ts';
 import { quadBlocks } from '../../src/sparse/quad.ts';
@@ -13,6 +13,11 @@ export const INITS = ['zero', 'other', 'itself'] as const;
 export type Init = (typeof INITS)[number];
 
 type Floats = Float32Array<ArrayBuffer>;
+
+/** Units of a dense product: 32 tiles by twelve rows or inputs. */
+export function denseUnits(features: number, tiles: number): number {
+  return Math.ceil(features / 12) * Math.ceil(tiles / 32);
+}
 
 function started(init: Init, name: string, initial: Floats): { out: number | Elements; init: 0 | Elements | string } {
   if (init === 'itself') return { out: initial, init: name };
@@ -58,7 +63,7 @@ export class WeightCalls {
     if (this.weight.format === 'csr')
       return new KernelCall('spmmCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block') return new KernelCall('spmmBlock', this.tiles, { ...args, ...structureOf(this.weight) });
-    return new KernelCall('gemm', Math.ceil(M / DENSE_UNIT), { ...args, features: M, tiles: this.tiles });
+    return new KernelCall('gemm', denseUnits(M, this.tiles), { ...args, features: M, tiles: this.tiles });
   }
 
   /** y = init + W x for one token, with values of the weight's own type. */
@@ -87,7 +92,7 @@ export class WeightCalls {
       return new KernelCall('spmmTCsr', this.tiles, { ...args, w: Float32Array.from(wT), ...lists });
     }
     if (this.weight.format === 'block') return new KernelCall('spmmTBlock', this.tiles, { ...args, ...structureOf(this.weight) });
-    return new KernelCall('gemmT', Math.ceil(K / DENSE_UNIT), { ...args, features: M, tiles: this.tiles });
+    return new KernelCall('gemmT', denseUnits(K, this.tiles), { ...args, features: M, tiles: this.tiles });
   }
 
   /** CSR of W' with other values. */

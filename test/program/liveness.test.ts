@@ -5,7 +5,7 @@ import { CompiledLlama } from '../../src/models/llama.ts';
 import { encode } from '../../src/program/encode.ts';
 import type { KernelStep } from '../../src/program/encode.ts';
 import { layOut, lifetimes } from '../../src/program/layout.ts';
-import { ProgramBuilder, perTile } from '../../src/program/program.ts';
+import { ProgramBuilder, denseUnits, perTile } from '../../src/program/program.ts';
 import type { KernelOp } from '../../src/program/program.ts';
 import type { Value } from '../../src/program/value.ts';
 import { at, constant } from '../../src/program/value.ts';
@@ -34,7 +34,7 @@ describe('liveness', () => {
   test('a value that starts from itself must have been written before', () => {
     const b = new ProgramBuilder('bad', 2);
     const y = b.activation('y', F);
-    b.emit('gemm', 1, { y, init: y, x: input, w: constant('w', new Float32Array(4 * F)), features: F, M: F, K: F, tiles: perTile() });
+    b.emit('gemm', denseUnits(perTile(), F), { y, init: y, x: input, w: constant('w', new Float32Array(4 * F)), features: F, M: F, K: F });
     expect(() => lifetimes(b.finish())).toThrow('reads y before anything writes it');
   });
 
@@ -136,7 +136,7 @@ describe('encoding', () => {
   test('counts and scratch are left to the batch and the worker', () => {
     const b = new ProgramBuilder('program', 2);
     const h = b.scratch('h', 4 * 4);
-    const skip = { of: 'labelTiles', each: 1, skip: 4, most: 2 } as const;
+    const skip = { of: 'labelTiles', each: 1, band: 1, skip: 4, most: 2 } as const;
     b.emit('sddmmDense', 1, { dw: h, init: 0, dy: input, x: input, features: F, M: 1, K: 1, tiles: skip });
     const program = b.finish();
     const step = encode(program, layOut([program], 1)).steps[0] as KernelStep;

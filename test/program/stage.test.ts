@@ -5,7 +5,7 @@ import { CompiledLlama } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
 import { layOut, lifetimes } from '../../src/program/layout.ts';
 import type { StageOp } from '../../src/program/program.ts';
-import { ProgramBuilder, perTile, touched } from '../../src/program/program.ts';
+import { ProgramBuilder, denseUnits, perTile, touched } from '../../src/program/program.ts';
 import type { Value } from '../../src/program/value.ts';
 import { at, constant } from '../../src/program/value.ts';
 import { packedBytes } from '../../src/sparse/weight.ts';
@@ -21,7 +21,9 @@ function using(...order: readonly number[]): ReturnType<ProgramBuilder['finish']
   const b = new ProgramBuilder('program', 2);
   for (const i of order) {
     const y = b.activation('y', F);
-    b.within(`layer${i}`, () => b.emit('gemm', 1, { y, init: 0, x: input, w: weights[i]!, features: F, M: F, K: F, tiles: perTile() }));
+    b.within(`layer${i}`, () =>
+      b.emit('gemm', denseUnits(perTile(), F), { y, init: 0, x: input, w: weights[i]!, features: F, M: F, K: F }),
+    );
   }
   return b.finish();
 }
@@ -52,7 +54,7 @@ describe('staged weights', () => {
   test('a view of a staged value is a view of what was fetched', () => {
     const b = new ProgramBuilder('program', 2);
     const y = b.activation('y', F);
-    b.emit('gemm', 1, { y, init: 0, x: input, w: at(weights[0]!, 16), features: F, M: F, K: F, tiles: perTile() });
+    b.emit('gemm', denseUnits(perTile(), F), { y, init: 0, x: input, w: at(weights[0]!, 16), features: F, M: F, K: F });
     const program = b.finish();
     const layout = layOut([program], 1);
     const fetched = (program.ops[0] as StageOp).parts[0]!.to;

@@ -75,7 +75,8 @@ eachFlavour((flavour) => {
 
 test('shares of units meet without gap or overlap, also where there are fewer units than workers', () => {
   const counts = { tokens: 40, tiles: 3, labelled: 20, labelTiles: 2 };
-  expect(unitsIn({ of: 'tiles', each: 6, skip: 0, most: Infinity }, counts)).toBe(18);
-  expect(unitsIn({ of: 'labelTiles', each: 1, skip: 4, most: 4 }, counts)).toBe(0);
-  expect(unitsIn({ of: 'tiles', each: 1, skip: 1, most: 1 }, counts)).toBe(1);
+  expect(unitsIn({ of: 'tiles', each: 6, band: 1, skip: 0, most: Infinity }, counts)).toBe(18);
+  expect(unitsIn({ of: 'tiles', each: 6, band: 2, skip: 0, most: Infinity }, counts)).toBe(12);
+  expect(unitsIn({ of: 'labelTiles', each: 1, band: 1, skip: 4, most: 4 }, counts)).toBe(0);
+  expect(unitsIn({ of: 'tiles', each: 1, band: 1, skip: 1, most: 1 }, counts)).toBe(1);
 });

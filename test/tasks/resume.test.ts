@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FormatError } from '../../src/core/errors.ts';
 import { probeFlavour } from '../../src/kernels/load.ts';
 import type { finetune } from '../../src/tasks/finetune.ts';
@@ -176,14 +176,25 @@ withShared('resume', () => {
       await expect(refused).rejects.toThrow(/: model: expected "[^"]+" as in the interrupted run, got "[^"]+"\./);
     });
 
-    test('another base, whose masks are the same and one weight is not', async () => {
+    describe('another base of the same masks', () => {
       const base = join(root, 'other base');
-      fs.cpSync(join(out, 'pruned'), base, { recursive: true });
-      const same = run({ ...common, ...method, model: base, prune: undefined, out: join(root, 'same base'), resume: out });
-      await expect(same).resolves.toMatchObject({ steps: 9 });
-      changeWeight(join(base, 'model.safetensors'), 'model.layers.0.self_attn.q_proj.weight');
-      const other = run({ ...common, ...method, model: base, prune: undefined, out: join(root, 'other base out'), resume: out });
-      await expect(other).rejects.toThrow(/: model: expected "([^-]+)-[^"]+" as in the interrupted run, got "\1-[^"]+"\./);
+      const resumed = (): ReturnType<typeof run> =>
+        run({ ...common, ...method, model: base, prune: undefined, out: join(root, 'other base out'), resume: out });
+      const refusal = /: model: expected "([^-]+)-[^"]+" as in the interrupted run, got "\1-[^"]+"\./;
+      beforeEach(() => fs.cpSync(join(out, 'pruned'), base, { recursive: true }));
+
+      test('but not a copy', () => expect(resumed()).resolves.toMatchObject({ steps: 9 }));
+
+      test('one weight of which is another', async () => {
+        changeWeight(join(base, 'model.safetensors'), 'model.layers.0.self_attn.q_proj.weight');
+        await expect(resumed()).rejects.toThrow(refusal);
+      });
+
+      test('whose config says something else', async () => {
+        const config = join(base, 'config.json');
+        fs.writeFileSync(config, JSON.stringify({ ...(readJson(config) as object), rope_theta: 20_000 }));
+        await expect(resumed()).rejects.toThrow(refusal);
+      });
     });
 
     test('a directory without a checkpoint', async () => {

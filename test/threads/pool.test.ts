@@ -5,8 +5,7 @@ import type { Flavour } from '../../src/core/flavour.ts';
 import type { Training } from '../../src/models/llama.ts';
 import { CompiledLlama } from '../../src/models/llama.ts';
 import type { LlamaModel } from '../../src/models/model.ts';
-import { DENSE_UNIT } from '../../src/kernels/table.ts';
-import { ProgramBuilder, perTile } from '../../src/program/program.ts';
+import { ProgramBuilder, denseUnits, perTile } from '../../src/program/program.ts';
 import type { Program } from '../../src/program/program.ts';
 import type { Value } from '../../src/program/value.ts';
 import { LocalSession } from '../../src/runtime/local.ts';
@@ -70,8 +69,7 @@ describe('a pool', () => {
     const w: Value = { name: 'w', bytes: K * K * 4, kind: 'input' };
     b.within('layers.3.mlp', () => {
       const y = b.activation('y', K);
-      for (let i = 0; i < 20_000; i++)
-        b.emit('gemm', Math.ceil(K / DENSE_UNIT), { y, init: 0, x, w, features: K, M: K, K, tiles: perTile() });
+      for (let i = 0; i < 20_000; i++) b.emit('gemm', denseUnits(perTile(), K), { y, init: 0, x, w, features: K, M: K, K });
     });
     return { program: b.finish(), x };
   }

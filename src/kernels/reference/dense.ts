@@ -1,6 +1,6 @@
 /**
- * Oracles of the dense products: W in panels of four rows, which may be a band of a larger one of `features` rows. Units are twelve rows,
- * forward, or twelve inputs, backward.
+ * Oracles of the dense products: W in panels of four rows, which may be a band of a larger one of `features` rows. Units are 32 tiles
+ * by twelve rows, forward, or twelve inputs, backward.
  */
 import type { Maybe, Packed } from './layout.ts';
 import { addFeature, dotFeature, feature, paneled, start, sum, weightAt } from './layout.ts';
@@ -18,13 +18,10 @@ export function gemm(
   begin: number,
   end: number,
 ): void {
-  const [first, last] = [begin * 12, Math.min(M, end * 12)];
-  for (let t = 0; t < tiles; t++) {
-    start(y, init, feature(t, first, features), feature(t, last, features));
-    for (let i = first; i < last; i++) {
-      for (let j = 0; j < K; j++) addFeature(y, feature(t, i, features), w[paneled(i, j, K)]!, x, feature(t, j, K));
-    }
-  }
+  eachUnit(M, tiles, begin, end, (t, i) => {
+    start(y, init, feature(t, i, features), feature(t, i + 1, features));
+    for (let j = 0; j < K; j++) addFeature(y, feature(t, i, features), w[paneled(i, j, K)]!, x, feature(t, j, K));
+  });
 }
 
 export function gemmT(
@@ -40,11 +37,19 @@ export function gemmT(
   begin: number,
   end: number,
 ): void {
-  const [first, last] = [begin * 12, Math.min(K, end * 12)];
-  for (let t = 0; t < tiles; t++) {
-    start(dx, init, feature(t, first, K), feature(t, last, K));
-    for (let i = 0; i < M; i++) {
-      for (let j = first; j < last; j++) addFeature(dx, feature(t, j, K), w[paneled(i, j, K)]!, dy, feature(t, i, features));
+  eachUnit(K, tiles, begin, end, (t, j) => {
+    start(dx, init, feature(t, j, K), feature(t, j + 1, K));
+    for (let i = 0; i < M; i++) addFeature(dx, feature(t, j, K), w[paneled(i, j, K)]!, dy, feature(t, i, features));
+  });
+}
+
+/** Calls back for each tile and feature of some units. */
+function eachUnit(features: number, tiles: number, begin: number, end: number, each: (tile: number, feature: number) => void): void {
+  const strips = Math.ceil(features / 12);
+  for (let unit = begin; unit < end; unit++) {
+    const [band, strip] = [Math.floor(unit / strips), unit % strips];
+    for (let t = band * 32; t < Math.min(tiles, band * 32 + 32); t++) {
+      for (let i = strip * 12; i < Math.min(features, strip * 12 + 12); i++) each(t, i);
     }
   }
 }
