@@ -6,8 +6,8 @@
 // cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
 //
-// Work splits into bands of 32 tiles by twelve rows, forward, or twelve inputs, backward: however few tokens there are all workers have some,
-// each weight comes from memory once for a band, and what a band reads stays in the caches.
+// Work splits into bands of 32 tiles by twelve rows, forward, or twelve inputs, backward: however few tokens there are all
+// workers have some, each weight comes from memory once for a band, and what a band reads stays in the caches.
 import { backwardSix, forwardSix } from './denseSix';
 import { backwardTile, forwardTile } from './denseWide';
 import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lanes';
@@ -31,7 +31,10 @@ const TURN: usize = 120;
  */
 const ALIASING: usize = 256;
 
-/** Y = (init or 0) + W X, for units [begin, end): twelves of rows, band by band. y, init: rows of [tiles][features][16]; x: [tiles][K][16]. */
+/**
+ * Y = (init or 0) + W X, for units [begin, end): twelves of rows, band by band. y, init: rows of [tiles][features][16];
+ * x: [tiles][K][16].
+ */
 export function gemm(
   y: usize, init: usize, x: usize, w: usize, features: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
 ): void {

@@ -2,14 +2,15 @@
 //
 //   spmm   Y  = W X          spmmT  dX = W' dY          sddmm  H = (dY X') on W's pattern          W is M x K (out x in)
 //
-// Inputs come in groups of four, outputs in as few equal blocks as have 256 rows at most. In a block and group the rows are listed by pattern
-// (which of the four inputs they keep, a 4-bit mask), so that a listed row's inputs sit in registers for a whole bucket
+// Inputs come in groups of four, outputs in as few equal blocks as have 256 rows at most. In a block and group the rows are
+// listed by pattern (which of the four inputs they keep, a 4-bit mask), so that a listed row's inputs sit in registers for a whole bucket
 // and the loop has no data-dependent shuffle. The same lists serve both directions: no transposed copy. The idea is
 // Sparse Register Tiling (Wilkinson et al., SC'23).
 //
 //   index   u8 stream, for each block, for each group, for each bucket: pattern, count, count x row
 //             row   counted from the block's first, so that no listed row waits for the one before it
-//           A pattern that all 256 rows have takes two buckets; rows ascend, patterns come in any order (src/sparse/quad.ts has the fastest).
+//           A pattern that all 256 rows have takes two buckets; rows ascend, patterns come in any order (src/sparse/quad.ts has
+//           the fastest).
 //   values  in the order of the index: for each listed row its kept inputs, ascending
 //   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
 //

@@ -1,4 +1,5 @@
 /** Bytes in the ways that a host without files hands them over, read to the end or piece by piece. */
+import { bytesOf } from '../core/constant.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import { decodeUtf8, isJsonObject, parseJsonObject } from '../io/jsonObject.ts';
 
@@ -84,9 +85,7 @@ const SKIPPED_BYTES = 1 << 20;
 
 function chunksOf(source: BytesSource, where: string): () => Promise<Uint8Array | undefined> {
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
-    const all =
-      source instanceof ArrayBuffer ? new Uint8Array(source) : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-    let left: Uint8Array | undefined = all;
+    let left: Uint8Array | undefined = source instanceof ArrayBuffer ? new Uint8Array(source) : bytesOf(source);
     return () => {
       const chunk = left;
       left = undefined;
@@ -111,7 +110,7 @@ function streamOf(source: ReadableStream<Uint8Array> | Response, where: string):
 /** Every byte of a source; of bytes that are in memory, a view. Throws FormatError as ByteReader. */
 export async function readBytes(source: BytesSource, where: string): Promise<Uint8Array> {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  if (ArrayBuffer.isView(source)) return bytesOf(source);
   return new ByteReader(source, where).rest();
 }
 

@@ -2,6 +2,7 @@
  * The state of a run as bytes: a safetensors blob of parameters, moments and, within an update, gradients. Its metadata say where the
  * run stands and what it belongs to, so that the state of another model, other options or another build is refused.
  */
+import { bytesOf } from '../core/constant.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { isJsonObject, parseJson } from '../io/jsonObject.ts';
@@ -27,7 +28,7 @@ export function encodeState({ trainer, cursor }: EdgeState, identity: Identity):
     name,
     dtype: 'F32',
     shape: [data.length],
-    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    data: bytesOf(data),
   }));
   const run = { step: trainer.step, partial: trainer.partial, cursor };
   return encodeSafetensors(tensors, { format: FORMAT, version: VERSION, run: JSON.stringify(run), identity: JSON.stringify(identity) });

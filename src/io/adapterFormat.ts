@@ -11,6 +11,7 @@ import { scalingOf } from '../adapters/adapter.ts';
 import { upColumns } from '../adapters/factors.ts';
 import { ruleOf } from '../adapters/methods.ts';
 import type { PeftType } from '../adapters/rule.ts';
+import { bytesOf } from '../core/constant.ts';
 import { gridJson, gridTensors } from './gridFormat.ts';
 import type { TensorToWrite } from './safetensorsFormat.ts';
 
@@ -29,16 +30,15 @@ export const TENSORS = { LORA: LORA_NAMES, LORS: LORA_NAMES, HIRA: { down: 'hira
 
 /** The factors of an adapter, to be written. */
 export function adapterTensors({ config, modules }: Adapter): TensorToWrite[] {
-  const bytes = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
   const { peftType, upShape } = ruleOf(config.method);
   const names = TENSORS[peftType];
   return [...modules].flatMap(([name, { rank, inFeatures, outFeatures, down, up, grid }]): TensorToWrite[] => [
-    { name: `${PREFIX}${name}.${names.down}`, dtype: 'F32', shape: [rank, inFeatures], data: bytes(down) },
+    { name: `${PREFIX}${name}.${names.down}`, dtype: 'F32', shape: [rank, inFeatures], data: bytesOf(down) },
     {
       name: `${PREFIX}${name}.${names.up}`,
       dtype: 'F32',
       shape: [outFeatures, upColumns(upShape, rank)],
-      data: bytes(peftType === 'HIRA' ? scaled(up, scalingOf(config.alpha, rank, config.rslora)) : up),
+      data: bytesOf(peftType === 'HIRA' ? scaled(up, scalingOf(config.alpha, rank, config.rslora)) : up),
     },
     ...(grid ? gridTensors(`${PREFIX}${name}`, grid) : []),
   ]);

@@ -4,6 +4,7 @@
  * tensors, which every reader of such knows, with the grid in a file of its own beside them: n = w / scale + zero, exactly,
  * so that any INT4 format can be packed from it.
  */
+import { bytesOf } from '../core/constant.ts';
 import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
 import type { Grid } from '../quant/grid.ts';
 import { BITS, LEVELS, checkSize, groupsOf } from '../quant/grid.ts';
@@ -15,9 +16,8 @@ export const ZERO = 'weight_zero_point';
 /** The tensors of one grid. */
 export function gridTensors(module: string, grid: Grid): TensorToWrite[] {
   const shape = [grid.rows, groupsOf(grid)];
-  const { buffer, byteOffset, byteLength } = grid.scales;
   return [
-    { name: `${module}.${SCALE}`, dtype: 'F32', shape, data: new Uint8Array(buffer, byteOffset, byteLength) },
+    { name: `${module}.${SCALE}`, dtype: 'F32', shape, data: bytesOf(grid.scales) },
     { name: `${module}.${ZERO}`, dtype: 'U8', shape, data: Uint8Array.from(grid.zeros) },
   ];
 }

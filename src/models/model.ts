@@ -1,4 +1,5 @@
 /** A Llama in memory: packed weights by module name. The zeros of the checkpoint are the mask. */
+import { bytesOf } from '../core/constant.ts';
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { DTYPE_BYTES, decodeWeights, encodeWeights } from '../core/dtypes.ts';
 import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
@@ -200,10 +201,6 @@ export function* modelTensors(model: LlamaModel): Generator<WrittenTensor> {
   if (model.head) yield matrix(HEAD, model.head);
 }
 
-function bytesOf(elements: WeightArray): Uint8Array {
-  return new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
-}
-
 /** A short name for the masks of all blocks together: which sparse model an adapter belongs to. */
 export function patternFingerprint(model: LlamaModel): string {
   const fingerprint = new Fingerprint();
@@ -215,12 +212,9 @@ export function patternFingerprint(model: LlamaModel): string {
 export function modelFingerprint(model: LlamaModel, masks = patternFingerprint(model)): string {
   const fingerprint = new Fingerprint();
   fingerprint.addBytes(new TextEncoder().encode(JSON.stringify(model.config)));
-  const add = ({ buffer, byteOffset, byteLength }: WeightArray): void =>
-    fingerprint.addBytes(new Uint8Array(buffer, byteOffset, byteLength));
-  for (const weight of model.linears.values()) add(weight.values);
-  for (const gain of model.gains.values()) add(gain.values);
-  add(model.embedding.values);
-  if (model.head) add(model.head.values);
+  const { linears, gains, embedding, head } = model;
+  for (const { values } of [...linears.values(), ...gains.values(), embedding, ...(head ? [head] : [])])
+    fingerprint.addBytes(bytesOf(values));
   return `${masks}-${fingerprint.digest()}`;
 }
 

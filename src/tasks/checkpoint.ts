@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { bytesOf } from '../core/constant.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import type { RandomState } from '../core/random.ts';
 import { stageDirectory, writeFileAtomic } from '../io/atomic.ts';
@@ -40,7 +41,7 @@ export function saveRun(out: string, state: RunState, alsoWrite: (directory: str
         name,
         dtype: 'F32',
         shape: [data.length],
-        data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+        data: bytesOf(data),
       })),
     );
     const { cursor, identity, pendingLosses, ranks } = state;

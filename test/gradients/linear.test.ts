@@ -37,7 +37,7 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     format === 'dense' ? ['gemm', 'gemmT'] : [`spmm${suffix}` as KernelName, `spmmT${suffix}` as KernelName];
   // The dense products also take the features of a tile that W may be a band of.
   const sizes = format === 'dense' ? [M, M, K] : [M, K];
-  // Their units are rows or inputs of all tiles, the others' tiles.
+  // Their units are rows or inputs of bands of tiles, the others' tiles.
   const shared = (features: number): number[] => (format === 'dense' ? [TILES, 0, denseUnits(features, TILES)] : [0, TILES]);
   const zeros = (n: number): Float64Array => new Float64Array(n);
   return {
