@@ -145,9 +145,15 @@ export function transposeCsr(
     let at = load<u32>(rows);
     const stop = <usize>load<u32>(rows + (height << 2));
     memory.fill(next, 0, POINTERS << 2);
-    for (let n: usize = at; n < stop; n++) {
-      const c = next + (<usize>load<u8>(index + n) << 2);
-      store<u32>(c, load<u32>(c, 4) + 1, 4);
+    // What the block's values go to is written line by line while they are counted: scattered among lines that are not in the caches,
+    // each store would wait for its own, one after the other.
+    for (let n: usize = at; n < stop; ) {
+      store<u32>(wT + (n << 2), 0);
+      store<u8>(indexT + n, 0);
+      for (const end = min(n + 16, stop); n < end; n++) {
+        const c = next + (<usize>load<u8>(index + n) << 2);
+        store<u32>(c, load<u32>(c, 4) + 1, 4);
+      }
     }
     store<u32>(next, at);
     // After each input's pointer, where its values begin; every value moves that on by one, at last to where the next one's begin.
