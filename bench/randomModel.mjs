@@ -1,6 +1,7 @@
 // A Llama of any shape with random weights, made one matrix at a time: what benches of speed and memory run on.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { HEAP } from '../dist/core/room.js';
 import { parseConfig } from '../dist/models/config.js';
 import { PROJECTIONS, normName, projectionName, projectionShape, FINAL_NORM } from '../dist/models/names.js';
 import { pack, packDense } from '../dist/sparse/pack.js';
@@ -18,12 +19,12 @@ const PAIRS = [0b0011, 0b0101, 0b1001, 0b0110, 0b1010, 0b1100];
  * Elements [rows, cols] with the pattern, the others 0; uniform with the given standard deviation. xorshift32: fast, and
  * random enough for weights that nobody reads.
  * @param {'F32' | 'BF16'} dtype @param {string} pattern @param {number} rows @param {number} cols @param {number} deviation
- * @param {{ state: number }} random @param {ArrayBuffer} [buffer] to be used again: hundreds of them leave holes in the host's heap
+ * @param {{ state: number }} random @param {import('../dist/core/room.js').Room} [room]
  */
-function elements(dtype, pattern, rows, cols, deviation, random, buffer) {
+function elements(dtype, pattern, rows, cols, deviation, random, room = HEAP) {
   const length = rows * cols;
-  const Elements = dtype === 'F32' ? Float32Array : Uint16Array;
-  const values = buffer ? new Elements(buffer, 0, length).fill(0) : new Elements(length);
+  /** @type {Float32Array | Uint16Array} */
+  const values = dtype === 'F32' ? room(Float32Array, length) : room(Uint16Array, length);
   const width = 2 * Math.sqrt(3) * deviation;
   const one = new Float32Array(1);
   const bits = new Uint32Array(one.buffer);
@@ -65,12 +66,10 @@ export function randomModel(config, { pattern, dtype, seed = 1, home, flavour })
   const gain = () => ({ dtype, values: new Float32Array(config.hiddenSize).fill(1) });
   // Residuals keep their size through the depth, so that losses and gradients look like a model's.
   const deviation = 0.5 / Math.sqrt(config.hiddenSize);
-  const buffer = new ArrayBuffer(
-    (dtype === 'F32' ? 4 : 2) * Math.max(...PROJECTIONS.map((p) => projectionShape(config, p).reduce((a, b) => a * b))),
-  );
+  const room = home?.room;
   const table = () => {
     const { vocabSize: rows, hiddenSize: cols } = config;
-    const weight = packDense(dtype, elements(dtype, 'dense', rows, cols, 0.02, random), rows, cols);
+    const weight = packDense(dtype, elements(dtype, 'dense', rows, cols, 0.02, random, room), rows, cols, room);
     return home ? home.table(weight) : weight;
   };
   // First, since they are the largest: packing takes two copies more.
@@ -79,7 +78,8 @@ export function randomModel(config, { pattern, dtype, seed = 1, home, flavour })
     for (const projection of PROJECTIONS) {
       const name = projectionName(layer, projection);
       const [rows, cols] = projectionShape(config, projection);
-      const weight = pack(dtype, elements(dtype, pattern, rows, cols, deviation, random, buffer), rows, cols, { packedFor: flavour });
+      const values = elements(dtype, pattern, rows, cols, deviation, random, room);
+      const weight = pack(dtype, values, rows, cols, { packedFor: flavour, room });
       linears.set(name, home ? home.linear(name, weight) : weight);
     }
     gains.set(normName(layer, 'input_layernorm'), gain());

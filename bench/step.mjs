@@ -92,13 +92,13 @@ async function torchSteps() {
 
 const arena = new Arena(true);
 const homes = { arena: homeOf, memory: stagedHome, file: (/** @type {Arena} */ a) => fileHome(a, tmpdir()) };
-const home = homes[/** @type {keyof typeof homes} */ (options.weights)](arena);
 const { module, flavour } = kernelModule(/** @type {'auto' | 'plain' | 'relaxed'} */ (options.flavour), true);
 const began = performance.now();
 const model = randomModel(shapeConfig(options.shape), {
   pattern: options.pattern,
   dtype: /** @type {'F32' | 'BF16'} */ (options.dtype),
-  home,
+  // Not kept: it goes with the room in which weights were packed.
+  home: homes[/** @type {keyof typeof homes} */ (options.weights)](arena),
   flavour,
 });
 console.log(

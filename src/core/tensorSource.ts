@@ -1,4 +1,5 @@
 /** Named tensors of a checkpoint, as the layers below io see them. */
+import type { Room } from './room.ts';
 
 export interface TensorInfo {
   /** As safetensors names it: `F32`, `BF16`, `I64` ... */
@@ -11,6 +12,6 @@ export interface TensorSource {
   readonly name: string;
   names(): Iterable<string>;
   info(name: string): TensorInfo | undefined;
-  /** A fresh, aligned copy of the raw little-endian bytes. Throws FormatError where there is no such tensor. */
-  read(name: string): Uint8Array;
+  /** An aligned copy of the raw little-endian bytes, in `room` where the source knows how. Throws FormatError where there is no such tensor. */
+  read(name: string, room?: Room): Uint8Array;
 }

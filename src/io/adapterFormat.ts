@@ -28,20 +28,19 @@ export const TENSORS = { LORA: LORA_NAMES, LORS: LORA_NAMES, HIRA: { down: 'hira
   object
 >;
 
-/** The factors of an adapter, to be written. */
+/** The factors of an adapter, to be written: each is asked for when its turn comes. */
 export function adapterTensors({ config, modules }: Adapter): TensorToWrite[] {
   const { peftType, upShape } = ruleOf(config.method);
   const names = TENSORS[peftType];
-  return [...modules].flatMap(([name, { rank, inFeatures, outFeatures, down, up, grid }]): TensorToWrite[] => [
-    { name: `${PREFIX}${name}.${names.down}`, dtype: 'F32', shape: [rank, inFeatures], data: bytesOf(down) },
-    {
-      name: `${PREFIX}${name}.${names.up}`,
-      dtype: 'F32',
-      shape: [outFeatures, upColumns(upShape, rank)],
-      data: bytesOf(peftType === 'HIRA' ? scaled(up, scalingOf(config.alpha, rank, config.rslora)) : up),
-    },
-    ...(grid ? gridTensors(`${PREFIX}${name}`, grid) : []),
-  ]);
+  return [...modules].flatMap(([name, module]): TensorToWrite[] => {
+    const { rank, inFeatures, outFeatures, grid } = module;
+    const up = (): Float32Array => (peftType === 'HIRA' ? scaled(module.up, scalingOf(config.alpha, rank, config.rslora)) : module.up);
+    return [
+      { name: `${PREFIX}${name}.${names.down}`, dtype: 'F32', shape: [rank, inFeatures], data: () => bytesOf(module.down) },
+      { name: `${PREFIX}${name}.${names.up}`, dtype: 'F32', shape: [outFeatures, upColumns(upShape, rank)], data: () => bytesOf(up()) },
+      ...(grid ? gridTensors(`${PREFIX}${name}`, grid) : []),
+    ];
+  });
 }
 
 /** PEFT's HiRA has no scaling: it is part of `up` in its files. */

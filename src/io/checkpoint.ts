@@ -79,10 +79,10 @@ function sourceOf(directory: string, owners: ReadonlyMap<string, SafetensorsFile
     name: directory,
     names: () => owners.keys(),
     info: (name): TensorInfo | undefined => owners.get(name)?.tensors.get(name),
-    read: (name) => {
+    read: (name, room) => {
       const file = owners.get(name);
       if (!file) throw new FormatError(explain(directory, `a tensor ${name}`, 'none'));
-      return file.read(name);
+      return file.read(name, room);
     },
   };
 }

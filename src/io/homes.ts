@@ -8,30 +8,16 @@ import type { WeightHome } from '../models/model.ts';
 import type { Arena } from '../runtime/arena.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { outputError } from './atomic.ts';
-import { collectGarbage } from './garbage.ts';
-
-/** What packing may leave behind before it is collected. */
-const GARBAGE_BYTES = 8e6;
+import { Workspace } from './workspace.ts';
 
 /** Everything in the arena: used in place. */
 export function homeOf(arena: Arena): WeightHome {
-  let garbage = 0;
-  const place = <W extends PackedWeight>(weight: W): W => {
-    const placed = withArrays(weight, (_name, array) => arena.adopt(array));
-    // The matrix as it was read, its order and the arrays that were copied.
-    garbage += weight.rows * weight.cols * 4 + weight.values.byteLength;
-    if (garbage > GARBAGE_BYTES) {
-      collectGarbage();
-      garbage = 0;
-    }
-    return placed;
-  };
-  return { linear: (_name, weight) => place(weight), table: place };
+  return homeWith(arena, (weight) => inArena(arena, weight));
 }
 
 /** Projections in ordinary memory, fetched into the arena for each use: for models larger than the arena. */
 export function stagedHome(arena: Arena): WeightHome {
-  return { ...homeOf(arena), linear: (_name, weight) => ({ ...weight, staged: true }) };
+  return homeWith(arena, (weight) => ({ ...withArrays(weight, (array) => array.slice()), staged: true }));
 }
 
 /**
@@ -53,7 +39,21 @@ export function fileHome(arena: Arena, directory: string): WeightHome {
     end += bytes.length;
     return rangeOf(fd, path, position, bytes.length);
   };
-  return { ...homeOf(arena), linear: (_name, weight) => remoteWeight(weight, append) };
+  return homeWith(arena, (weight) => remoteWeight(weight, append));
+}
+
+/** Tables in the arena, projections where `move` moves them from the room in which they were packed. */
+function homeWith(arena: Arena, move: (weight: PackedWeight) => PackedWeight): WeightHome {
+  const workspace = new Workspace();
+  const home = <W>(weight: W): W => {
+    workspace.clear();
+    return weight;
+  };
+  return { room: workspace.take, linear: (_name, weight) => home(move(weight)), table: (weight) => home(inArena(arena, weight)) };
+}
+
+function inArena<W extends PackedWeight>(arena: Arena, weight: W): W {
+  return withArrays(weight, (array) => arena.adopt(array));
 }
 
 type Elements = Float32Array | Uint32Array | Uint16Array | Uint8Array;
@@ -66,9 +66,9 @@ const ARRAYS = {
   block: ['values', 'starts', 'index'],
 } as const;
 
-function withArrays<W extends PackedWeight>(weight: W, each: (name: string, array: Elements) => Elements): W {
+function withArrays<W extends PackedWeight>(weight: W, each: (array: Elements) => Elements): W {
   const arrays = weight as unknown as Record<string, Elements>;
-  return { ...weight, ...Object.fromEntries(ARRAYS[weight.format].map((name) => [name, each(name, arrays[name]!)])) };
+  return { ...weight, ...Object.fromEntries(ARRAYS[weight.format].map((name) => [name, each(arrays[name]!)])) };
 }
 
 /** The weight without its arrays: each is a field that reads the file. */

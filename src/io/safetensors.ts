@@ -1,6 +1,7 @@
 /** safetensors files: opened without reading more than is asked for, and written tensor by tensor. */
 import fs from 'node:fs';
 import { FormatError, explain } from '../core/errors.ts';
+import { HEAP } from '../core/room.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { inputError } from './json.ts';
 import type { Safetensors, TensorToWrite } from './safetensorsFormat.ts';
@@ -18,9 +19,9 @@ export interface SafetensorsFile extends Safetensors {
 /** One call may not read more than 2 GiB. */
 const MAX_READ = 2 ** 30;
 
-/** Fresh, aligned bytes of a range; stops short at the end of the file. */
-function readRange(fd: number, position: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+/** Aligned bytes of a range; stops short at the end of the file. */
+function readRange(fd: number, position: number, length: number, room = HEAP): Uint8Array {
+  const bytes = room<Uint8Array>(Uint8Array, length);
   let done = 0;
   while (done < length) {
     const got = fs.readSync(fd, bytes, done, Math.min(length - done, MAX_READ), position + done);
@@ -50,9 +51,9 @@ export function openSafetensors(path: string): SafetensorsFile {
 
 function makeFile(path: string, fd: number, header: ReturnType<typeof parseHeader>): SafetensorsFile {
   let open = true;
-  const source = makeSource(path, header, ({ begin, end }) => {
+  const source = makeSource(path, header, ({ begin, end }, room) => {
     if (!open) throw new Error(`${path}: read after close.`);
-    const bytes = readRange(fd, header.dataStart + begin, end - begin);
+    const bytes = readRange(fd, header.dataStart + begin, end - begin, room);
     if (bytes.byteLength === end - begin) return bytes;
     const hint = 'The file became shorter while it was open.';
     throw new FormatError(explain(`${path}: data`, `${end - begin} bytes`, `${bytes.byteLength}`, hint));

@@ -2,6 +2,7 @@
  * The safetensors format on bytes, without files: u64 little-endian header length, a JSON header, the tensors.
  * Every promise of https://github.com/huggingface/safetensors#format is checked before a tensor can be read.
  */
+import type { Room } from '../core/room.ts';
 import { FormatError, UnsupportedError, explain, shown } from '../core/errors.ts';
 import type { TensorInfo, TensorSource } from '../core/tensorSource.ts';
 import { decodeUtf8, describeJson, isJsonObject, parseJsonObject } from './jsonObject.ts';
@@ -181,7 +182,7 @@ export function parseSafetensors(bytes: Uint8Array, name = 'safetensors'): Safet
 }
 
 /** Joins a header to a way to get at the data. */
-export function makeSource(name: string, header: SafetensorsHeader, read: (entry: TensorEntry) => Uint8Array): Safetensors {
+export function makeSource(name: string, header: SafetensorsHeader, read: (entry: TensorEntry, room?: Room) => Uint8Array): Safetensors {
   const { tensors, metadata } = header;
   return {
     name,
@@ -189,10 +190,10 @@ export function makeSource(name: string, header: SafetensorsHeader, read: (entry
     metadata,
     names: () => tensors.keys(),
     info: (tensor) => tensors.get(tensor),
-    read(tensor) {
+    read(tensor, room) {
       const entry = tensors.get(tensor);
       if (!entry) throw new FormatError(`${name}: no tensor ${JSON.stringify(tensor)}.`);
-      return read(entry);
+      return read(entry, room);
     },
   };
 }

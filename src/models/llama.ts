@@ -132,8 +132,7 @@ export class CompiledLlama {
   train(recomputed: Recomputed = { blocks: 0, mlps: 0 }): Program {
     const b = new ProgramBuilder('train', this.tiles);
     const context = this.#context(b);
-    const embedded = this.#embed(b);
-    let x = embedded;
+    let x = this.#embed(b);
     const saved: BlockSaved[] = [];
     this.#blocks.forEach((block, i) => {
       const recompute = recomputeOf(recomputed, i);
@@ -148,7 +147,9 @@ export class CompiledLlama {
     b.within('norm', () => this.#norm.backward(b, dx!, 0, dNormed, x, rstd));
     for (let i = this.#blocks.length - 1; i >= 0; i--) {
       const wantDx = i > 0 || this.#trainsBelow;
-      dx = b.within(`layers.${i} backward`, () => this.#blocks[i]!.backward(b, dx!, saved[i]!, context, wantDx));
+      // The first block's input is looked up again, as it would be kept longest.
+      const from = i > 0 ? saved[i]! : { ...saved[i]!, x: this.#embed(b) };
+      dx = b.within(`layers.${i} backward`, () => this.#blocks[i]!.backward(b, dx!, from, context, wantDx));
     }
     if (dx) this.embedding.backward(b, dx, this.inputs.ids);
     return b.finish((ops) => this.store.startGradients(ops));

@@ -4,6 +4,7 @@ import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { DTYPE_BYTES, decodeWeights, encodeWeights } from '../core/dtypes.ts';
 import { FormatError, UnsupportedError, explain } from '../core/errors.ts';
 import type { PackedFor } from '../core/flavour.ts';
+import type { Room } from '../core/room.ts';
 import type { TensorSource } from '../core/tensorSource.ts';
 import { Fingerprint, addPattern } from '../sparse/fingerprint.ts';
 import { keepMaskOf, pack, packDense, unpack } from '../sparse/pack.ts';
@@ -35,6 +36,8 @@ export interface WeightHome {
   linear(name: string, weight: PackedWeight): PackedWeight;
   /** The embedding or the head. */
   table(weight: DenseWeight): DenseWeight;
+  /** Where a weight is read and packed: what stands there is gone once the weight has come home. The host's heap when absent. */
+  readonly room?: Room;
 }
 
 /** Arrays stay as packing made them. */
@@ -43,7 +46,7 @@ const AS_PACKED: WeightHome = { linear: (_name, weight) => weight, table: (weigh
 /** Reads and checks every tensor. Throws FormatError or UnsupportedError naming the tensor. */
 export function readModel(source: TensorSource, config: LlamaConfig, home = AS_PACKED, packedFor?: PackedFor): LlamaModel {
   const builder = new ModelBuilder(source, config, home, packedFor);
-  for (const name of builder.wanted) builder.add(name, source.read(name));
+  for (const name of builder.wanted) builder.add(name, source.read(name, home.room));
   return builder.finish();
 }
 
@@ -88,9 +91,10 @@ export class ModelBuilder {
     const name = tensor.slice(0, -'.weight'.length);
     const [rows, cols] = this.#list.info(tensor)!.shape as [number, number?];
     const { dtype, elements } = checkedElements(this.#list, name, bytes);
+    const { room } = this.#home;
     if (cols === undefined) this.#gains.set(name, { dtype, values: decodeWeights(dtype, elements) });
-    else if (name === EMBEDDING || name === HEAD) this.#tables.set(name, this.#home.table(packDense(dtype, elements, rows, cols)));
-    else this.#linears.set(name, this.#home.linear(name, pack(dtype, elements, rows, cols, { packedFor: this.#packedFor })));
+    else if (name === EMBEDDING || name === HEAD) this.#tables.set(name, this.#home.table(packDense(dtype, elements, rows, cols, room)));
+    else this.#linears.set(name, this.#home.linear(name, pack(dtype, elements, rows, cols, { packedFor: this.#packedFor, room })));
   }
 
   /** The model, once every wanted tensor was added. */

@@ -13,7 +13,7 @@ export interface KernelStep {
   readonly units: Units;
   readonly label: string;
   /** Positional arguments without `begin, end`; those in `late` are filled in when the step runs. */
-  readonly args: readonly number[];
+  readonly args: number[];
   readonly late: readonly Late[];
 }
 

@@ -56,7 +56,7 @@ export class Arena implements Occupied {
 
   /** Copies an array into the arena for good and returns it as it stands there. For shared memory. */
   adopt<T extends Elements>(array: T): T {
-    if (!this.#shared) throw new TypeError('arena: expected shared memory; views of one that is not end when it grows.');
+    if (!this.#shared) throw new TypeError('arena: expected shared memory, got a local one.');
     const address = this.#end;
     const end = address + aligned(array.byteLength);
     this.reserve(end);

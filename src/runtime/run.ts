@@ -19,7 +19,7 @@ export interface Walker {
   readonly stage: (step: StageStep) => void;
 }
 
-/** Runs steps. */
+/** Runs steps. What only the batch or the walker decides is written into the step's own arguments. */
 export function run(steps: readonly Step[], kernels: Kernels, counts: Counts, walker: Walker): void {
   const { scratch, share, barrier } = walker;
   for (let i = 0; i < steps.length; i++) {
@@ -30,7 +30,7 @@ export function run(steps: readonly Step[], kernels: Kernels, counts: Counts, wa
     }
     const units = unitsIn(step.units, counts);
     if (units > 0) {
-      const args = step.args.slice();
+      const { args } = step;
       for (const { position, value } of step.late) {
         args[position] = value === 'tokens' ? counts.tokens : value === 'scratch' ? scratch : unitsIn(value, counts);
       }

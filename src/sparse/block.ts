@@ -1,4 +1,6 @@
 /** Block-sparse weights: blocks that are kept or pruned whole; assembly/block.ts has the layout and the reason for it. */
+import type { Room } from '../core/room.ts';
+import { fitted } from '../core/room.ts';
 
 /** Blocks by name, ROWSxCOLS (outputs x inputs), the largest first: a 16x1 mask is also a 4x1 one. */
 export const BLOCKS = {
@@ -56,11 +58,11 @@ export interface PackedBlocks {
 }
 
 /** The structure of a mask of whole blocks (fitsBlocks). */
-export function packBlocks(quads: Uint8Array, block: BlockName, rows: number, cols: number): PackedBlocks {
+export function packBlocks(quads: Uint8Array, block: BlockName, rows: number, cols: number, room: Room): PackedBlocks {
   const { across, strip, strips, features, others, entry, segment } = sidesOf(block, rows, cols);
   const groups = Math.ceil(cols / 4);
-  const starts = new Uint32Array((Math.ceil(others / segment) * strips + 1) * 2);
-  const index = new Uint8Array(strips * Math.ceil(others / entry));
+  const starts = room<Uint32Array>(Uint32Array, (Math.ceil(others / segment) * strips + 1) * 2);
+  const index = room<Uint8Array>(Uint8Array, strips * Math.ceil(others / entry));
   let entries = 0;
   let values = 0;
   let s = 0;
@@ -80,7 +82,7 @@ export function packBlocks(quads: Uint8Array, block: BlockName, rows: number, co
   }
   starts[s++] = entries;
   starts[s] = values;
-  return { block, starts, index: index.slice(0, entries) };
+  return { block, starts, index: fitted(index, entries, room) };
 }
 
 /** Calls `visit` with the row-major position of each value, in the order of the format. */

@@ -1,4 +1,5 @@
 /** Packing into column-blocked CSR; assembly/csr.ts has the layout and the reason for it. */
+import type { Room } from '../core/room.ts';
 
 const COLUMNS = 256;
 
@@ -24,11 +25,12 @@ export function packCsr<T extends Int32Array | Uint16Array>(
   values: T,
   rows: number,
   cols: number,
+  room: Room,
 ): PackedCsr {
   const groups = Math.ceil(cols / 4);
   const blocks = Math.ceil(cols / COLUMNS);
-  const rowPtr = new Uint32Array(blocks * (rows + 1));
-  const index = new Uint8Array(values.length);
+  const rowPtr = room<Uint32Array>(Uint32Array, blocks * (rows + 1));
+  const index = room<Uint8Array>(Uint8Array, values.length);
   let n = 0;
   for (let block = 0; block < blocks; block++) {
     const first = block * (COLUMNS / 4);

@@ -3,6 +3,8 @@
  * group of four inputs, bit c set where input c of the group is kept.
  */
 import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
+import type { Room } from '../core/room.ts';
+import { HEAP } from '../core/room.ts';
 import type { BlockName } from './block.ts';
 import { BLOCKS, BLOCK_NAMES } from './block.ts';
 
@@ -27,18 +29,18 @@ export function bitsOf(elements: WeightArray): Int32Array | Uint16Array {
 }
 
 /** The quads of a matrix's non-zeros. */
-export function quadsOfElements(dtype: WeightDtype, elements: WeightArray, rows: number, cols: number): Uint8Array {
-  return quadsOf(bitsOf(elements), MAGNITUDE[dtype], rows, cols);
+export function quadsOfElements(dtype: WeightDtype, elements: WeightArray, rows: number, cols: number, room = HEAP): Uint8Array {
+  return quadsOf(bitsOf(elements), MAGNITUDE[dtype], rows, cols, room);
 }
 
 /** The quads of a mask of bytes. */
-export function quadsOfMask(keep: Uint8Array, rows: number, cols: number): Uint8Array {
-  return quadsOf(keep, 1, rows, cols);
+export function quadsOfMask(keep: Uint8Array, rows: number, cols: number, room = HEAP): Uint8Array {
+  return quadsOf(keep, 1, rows, cols, room);
 }
 
-function quadsOf(bits: Int32Array | Uint16Array | Uint8Array, magnitude: number, rows: number, cols: number): Uint8Array {
+function quadsOf(bits: Int32Array | Uint16Array | Uint8Array, magnitude: number, rows: number, cols: number, room: Room): Uint8Array {
   const groups = Math.ceil(cols / 4);
-  const quads = new Uint8Array(rows * groups);
+  const quads = room<Uint8Array>(Uint8Array, rows * groups);
   const whole = cols >> 2;
   for (let r = 0; r < rows; r++) {
     let i = r * cols;
@@ -79,11 +81,10 @@ const KNOWN: readonly (readonly [keep: number, group: number])[] = [
 ];
 
 /**
- * Names the pattern of a mask [rows, cols]: `dense`, `keep:group` when no group keeps more than `keep` (and nearly every
+ * Names the pattern of a mask [rows, cols] that keeps so many: `dense`, `keep:group` when no group keeps more than `keep` (and nearly every
  * one keeps just that many), `4x1` and the like when every block is wholly kept or wholly pruned, else `unstructured`.
  */
-export function patternOf(quads: Uint8Array, rows: number, cols: number): string {
-  const kept = keptIn(quads);
+export function patternOf(quads: Uint8Array, kept: number, rows: number, cols: number): string {
   if (kept === rows * cols) return 'dense';
   for (const [n, group] of KNOWN) {
     const full = ((rows * cols) / group) * n;

@@ -3,6 +3,8 @@ import type { WeightArray, WeightDtype } from '../core/dtypes.ts';
 import { decodeWeights } from '../core/dtypes.ts';
 import { explain } from '../core/errors.ts';
 import type { PackedFor } from '../core/flavour.ts';
+import type { Room } from '../core/room.ts';
+import { HEAP } from '../core/room.ts';
 import type { BlockName } from './block.ts';
 import { BLOCK_NAMES, eachInBlocks, packBlocks } from './block.ts';
 import { chooseFormat } from './choose.ts';
@@ -19,6 +21,8 @@ export interface PackOptions {
   readonly format?: PackedWeight['format'];
   /** The kernels that the weight is for; `relaxed` when absent, as most hosts have it. */
   readonly packedFor?: PackedFor | undefined;
+  /** Where the arrays of the weight stand, and those that it takes to make them; the host's heap when absent. */
+  readonly room?: Room | undefined;
   /** With format `block`: which; the largest that the mask is made of when absent. */
   readonly block?: BlockName;
 }
@@ -31,18 +35,19 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
   if (elements.length !== rows * cols) {
     throw new RangeError(explain('pack', `${rows} x ${cols} = ${rows * cols} elements`, `${elements.length}`));
   }
-  if (options.format === 'dense') return packDense(dtype, elements, rows, cols);
-  const quads = options.keep ? quadsOfMask(options.keep, rows, cols) : quadsOfElements(dtype, elements, rows, cols);
-  const pattern = patternOf(quads, rows, cols);
+  const { room = HEAP } = options;
+  if (options.format === 'dense') return packDense(dtype, elements, rows, cols, room);
+  const quads = options.keep ? quadsOfMask(options.keep, rows, cols, room) : quadsOfElements(dtype, elements, rows, cols, room);
   const kept = keptIn(quads);
+  const pattern = patternOf(quads, kept, rows, cols);
   let format = options.format ?? chooseFormat(pattern, kept / elements.length, options.packedFor ?? 'relaxed', dtype);
   // For one token at a time a mask may be left to the zeros, but not one that is given: what it prunes need not be zero, nor what it keeps not.
   if (format === 'dense' && options.keep && pattern !== 'dense') format = 'csr';
-  if (format === 'dense') return { ...packDense(dtype, elements, rows, cols), pattern, kept };
-  const values = sameKind(elements, kept);
+  if (format === 'dense') return { ...packDense(dtype, elements, rows, cols, room), pattern, kept };
+  const values = sameKind(elements, kept, room);
   const common = { rows, cols, dtype, pattern, kept, values };
   const [from, to] = [bitsOf(elements), bitsOf(values)];
-  if (format === 'quad') return { format, ...common, ...packQuads(quads, from, to, rows, cols) };
+  if (format === 'quad') return { format, ...common, ...packQuads(quads, from, to, rows, cols, room) };
   if (format === 'block') {
     const block = options.block ?? BLOCK_NAMES.find((name) => fitsBlocks(quads, name, rows, cols));
     if (!block || !fitsBlocks(quads, block, rows, cols)) {
@@ -50,19 +55,19 @@ export function pack(dtype: WeightDtype, elements: WeightArray, rows: number, co
         explain('pack', `a mask of whole blocks of ${block ?? BLOCK_NAMES.join(' or ')}`, `${rows} x ${cols} with others`),
       );
     }
-    const weight: BlockWeight = { format, ...common, ...packBlocks(quads, block, rows, cols) };
+    const weight: BlockWeight = { format, ...common, ...packBlocks(quads, block, rows, cols, room) };
     let n = 0;
     eachPosition(weight, (position) => {
       to[n++] = from[position]!;
     });
     return weight;
   }
-  return { format, ...common, ...packCsr(quads, from, to, rows, cols) };
+  return { format, ...common, ...packCsr(quads, from, to, rows, cols, room) };
 }
 
 /** Packs every element, zeros included, in panels of four rows. */
-export function packDense(dtype: WeightDtype, elements: WeightArray, rows: number, cols: number): DenseWeight {
-  const values = sameKind(elements, Math.ceil(rows / 4) * 4 * cols);
+export function packDense(dtype: WeightDtype, elements: WeightArray, rows: number, cols: number, room = HEAP): DenseWeight {
+  const values = sameKind(elements, Math.ceil(rows / 4) * 4 * cols, room);
   for (let r = 0; r < rows; r++) {
     let at = (r >> 2) * cols * 4 + (r & 3);
     for (let c = 0; c < cols; c++, at += 4) values[at] = elements[r * cols + c]!;
@@ -125,6 +130,6 @@ function eachPosition(weight: PackedWeight, visit: (position: number) => void): 
   else throw new TypeError('eachPosition: a dense weight has padding among its values; use unpack().');
 }
 
-function sameKind<T extends WeightArray>(like: T, length: number): T {
-  return (like instanceof Float32Array ? new Float32Array(length) : new Uint16Array(length)) as T;
+function sameKind<T extends WeightArray>(like: T, length: number, room = HEAP): T {
+  return room<WeightArray>(like instanceof Float32Array ? Float32Array : Uint16Array, length) as T;
 }

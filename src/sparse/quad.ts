@@ -1,4 +1,6 @@
 /** Packing into pattern-bucketed quads; assembly/quad.ts has the layout and the reason for it. */
+import type { Room } from '../core/room.ts';
+import { fitted } from '../core/room.ts';
 import { KEPT } from './keepMask.ts';
 
 /** Most rows of a block: as many as a byte can say. */
@@ -51,7 +53,7 @@ function blockRowsOf(rows: number): number {
 
 export interface PackedQuads {
   readonly starts: Uint32Array;
-  readonly index: Uint8Array<ArrayBuffer>;
+  readonly index: Uint8Array;
 }
 
 /** Buckets the quads of a mask, and writes the `kept` elements that they keep to `values`. */
@@ -61,15 +63,14 @@ export function packQuads<T extends Int32Array | Uint16Array>(
   values: T,
   rows: number,
   cols: number,
+  room: Room,
 ): PackedQuads {
   const groups = Math.ceil(cols / 4);
   const blocks = quadBlocks(rows);
   const blockRows = blockRowsOf(rows);
-  const starts = new Uint32Array((blocks * groups + 1) * 2);
-  let listed = 0;
-  for (let q = 0; q < quads.length; q++) if (quads[q]) listed++;
+  const starts = room<Uint32Array>(Uint32Array, (blocks * groups + 1) * 2);
   // Each row opens a bucket at most, and a pattern one, or two where all rows of a block have it.
-  const index = new Uint8Array(listed + 2 * Math.min(listed, blocks * groups * 16));
+  const index = room<Uint8Array>(Uint8Array, quads.length + 2 * Math.min(quads.length, blocks * groups * 16));
   const slots = new Slots();
   let bytes = 0;
   let n = 0;
@@ -94,7 +95,7 @@ export function packQuads<T extends Int32Array | Uint16Array>(
     }
   }
   starts.set([bytes, n], blocks * groups * 2);
-  return { starts, index: index.slice(0, bytes) };
+  return { starts, index: fitted(index, bytes, room) };
 }
 
 /** Counts each slot's rows and bytes of index. */

@@ -18,6 +18,7 @@ import { findCheckpoint, loadRun, saveRun } from './checkpoint.ts';
 import type { TrainEvent } from './events.ts';
 import { FINETUNE_OPTIONS } from './finetuneOptions.ts';
 import { ElasticRun } from './elastic.ts';
+import { modulesToWrite } from './modulesToWrite.ts';
 import type { Prepared } from './prepare.ts';
 import { initialized, prepare } from './prepare.ts';
 import { checkSqft, largestRank } from './sqftOptions.ts';
@@ -282,7 +283,7 @@ class Run {
       createOutputDirectory(whole, 'allow');
       saveAdapter(whole, { config, modules });
       saveAdapter(directory, { config, modules: this.#elastic.subAdapter(modules) });
-    } else if (config) saveAdapter(directory, { config, modules: trainedModules(this.#trainer) });
+    } else if (config) saveAdapter(directory, { config, modules: modulesToWrite(this.#trainer) });
     else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
   }
 

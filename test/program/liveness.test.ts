@@ -95,6 +95,13 @@ describe('the layout of a whole training program', () => {
     expect(shared).toBeGreaterThan(0);
   });
 
+  test('what is looked up is not kept over the forward pass: it is looked up again', () => {
+    const head = train.ops.findIndex(({ label }) => label === 'lm_head');
+    const embedded = [...lifetimes(train)].filter(([{ name }]) => name === 'embed_tokens.x').map(([, span]) => span);
+    expect(embedded).toHaveLength(2);
+    expect(embedded.filter(({ first, last }) => first < head && head < last)).toEqual([]);
+  });
+
   test('pinned values stand apart from each other, from activations and from the scratch of every worker', () => {
     const fixed = [...layout.offsets].filter(([value]) => value.kind !== 'activation').sort(([, a], [, b]) => a - b);
     let end = layout.scratch + 3 * SCRATCH_BYTES;

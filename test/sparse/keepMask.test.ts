@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../src/core/random.ts';
-import { nonZeros, patternOf, quadsOfElements, quadsOfMask } from '../../src/sparse/keepMask.ts';
+import { keptIn, nonZeros, patternOf, quadsOfElements, quadsOfMask } from '../../src/sparse/keepMask.ts';
 import { MASKS } from '../kernels/data.ts';
 
 const [ROWS, COLS] = [64, 96];
 
 function named(keep: Uint8Array, cols: number): string {
   const rows = keep.length / cols;
-  return patternOf(quadsOfMask(keep, rows, cols), rows, cols);
+  const quads = quadsOfMask(keep, rows, cols);
+  return patternOf(quads, keptIn(quads), rows, cols);
 }
 
 describe('the name of a pattern', () => {
