@@ -4,10 +4,10 @@
 //   S = scaling Q'K, masked to keys first[t] .. last[t];   P = softmax(S) = 2^(S log2 e - maximum) / sum;   O = P V
 //   dV = P'dO;  dP = dO V';  delta = sum(dO O);  dS = P (dP - delta) scaling;  dQ = dS K;  dK = dS'Q
 //
-//   q, o, dq, dO  [tiles][heads * D][16]        k, v, dk, dv  [key tiles][kvHeads * D][16]; D is even
+//   q, o, dO      [tiles][heads * D][16]        k, v, dk, dv  [key tiles][kvHeads * D][16]; D is even
 //   first, last   u32 a query: the slots of the first and the last key it may see, so that documents do not mix
 //   stats         [tiles][heads][2][16]: the running maximum of S log2 e and 1 / sum of powers of two, saved for the backward pass
-//   delta         [tiles][heads][16]
+//   delta         [tiles][heads * parts][16]
 //   scratch       [3][16][16] f32 of each worker's own, and the table of exp2's constants
 import { combine, products } from './attentionTiles';
 import { FEATURE_SHIFT, TILE, madd, splatAt } from './lanes';
@@ -20,30 +20,27 @@ export const LOWEST: f32 = -1e30;
 /** A score that is lower still: its exponential is 0 beside any other's, and beside LOWEST. */
 const HIDDEN: f32 = -2e30;
 
-/** Sets the scores of keys that a query does not see to HIDDEN; most tiles of keys are seen by all queries of theirs. */
-function hide(s: usize, low: usize, high: usize, kt: usize): void {
-  const from = <u32>(kt * TILE);
-  if (highest16(low) <= from && from + <u32>TILE - 1 <= lowest16(high)) return;
-  for (let lane: usize = 0; lane < 64; lane += 16) {
-    const l = v128.load(low + lane), h = v128.load(high + lane);
-    for (let j: usize = 0; j < TILE; j++) {
-      const p = s + (j << FEATURE_SHIFT) + lane, slot = i32x4.splat(from + <u32>j);
-      const seen = v128.and(i32x4.le_s(l, slot), i32x4.le_s(slot, h));
-      v128.store(p, v128.bitselect(v128.load(p), f32x4.splat(HIDDEN), seen));
-    }
-  }
-}
-
-/** The same with keys in the lanes and queries in the rows. */
-function hideKeys(s: usize, low: usize, high: usize, kt: usize): void {
+/**
+ * Sets the scores of keys that a query does not see to HIDDEN; most tiles of keys are seen by all queries of theirs. Queries are the lanes
+ * and keys the rows, or the other way round.
+ */
+function hide(s: usize, low: usize, high: usize, kt: usize, keysInLanes: bool): void {
   const from = <u32>(kt * TILE);
   if (highest16(low) <= from && from + <u32>TILE - 1 <= lowest16(high)) return;
   for (let j: usize = 0; j < TILE; j++) {
-    const l = i32x4.splat(load<u32>(low + (j << 2))), h = i32x4.splat(load<u32>(high + (j << 2)));
-    for (let lane: usize = 0; lane < 64; lane += 16) {
-      const p = s + (j << FEATURE_SHIFT) + lane, slot = i32x4.add(i32x4.splat(from + <u32>(lane >> 2)), i32x4(0, 1, 2, 3));
+    for (let lane: usize = 0; lane < 64; lane += 16, s += 16) {
+      let l: v128, h: v128, slot: v128;
+      if (keysInLanes) {
+        l = i32x4.splat(load<u32>(low + (j << 2)));
+        h = i32x4.splat(load<u32>(high + (j << 2)));
+        slot = i32x4.add(i32x4.splat(from + <u32>(lane >> 2)), i32x4(0, 1, 2, 3));
+      } else {
+        l = v128.load(low + lane);
+        h = v128.load(high + lane);
+        slot = i32x4.splat(from + <u32>j);
+      }
       const seen = v128.and(i32x4.le_s(l, slot), i32x4.le_s(slot, h));
-      v128.store(p, v128.bitselect(v128.load(p), f32x4.splat(HIDDEN), seen));
+      v128.store(s, v128.bitselect(v128.load(s), f32x4.splat(HIDDEN), seen));
     }
   }
 }
@@ -82,7 +79,7 @@ export function attention(
     for (let kt = <usize>lowest16(low) / TILE, stop = <usize>highest16(high) / TILE; kt <= stop; kt++) {
       const at = (kt * kvHeads + kvHead) * D << FEATURE_SHIFT;
       products(scratch, queries, k + at, D, scaling * LOG2E);
-      hide(scratch, low, high, kt);
+      hide(scratch, low, high, kt, false);
       for (let lane: usize = 0; lane < 64; lane += 32) {
         const from = scratch + lane, last = scratch + 1024, sums = st + lane + 64, m = v128.load(st + lane), n = v128.load(st + lane, 16);
         let a = m, b = n;
@@ -144,40 +141,43 @@ function transpose(to: usize, from: usize): void {
 }
 
 /**
- * dq and delta, and each head's own dk and dv, for heads [begin, end). Scores are made once for all three: keys are the
- * lanes, and queries come a tile at a time, from the keys' own tile on. Documents follow one another, so `first` never
- * falls and the walk ends where it passes the tile. dk and dv are [tiles][heads * D][16]: see sumHeads.
+ * dq and delta, and each head's own dk and dv, for units [begin, end): unit = head * parts + part, of which each takes every parts-th tile
+ * of keys. Scores are made once for all three: keys are the lanes, and queries come a tile at a time, from the keys' own tile on. Documents
+ * follow one another, so `first` never falls and the walk ends where it passes the tile. dk and dv are [tiles][heads * D][16], dq is
+ * [tiles][heads * parts * D][16], each part's own, and delta [tiles][heads * parts][16]: see sumHeads.
  */
 export function attentionBackward(
   dq: usize, dk: usize, dv: usize, delta: usize, dO: usize, o: usize, stats: usize, q: usize, k: usize, v: usize,
-  first: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, tiles: usize, scratch: usize, begin: usize, end: usize,
+  first: usize, last: usize, heads: usize, kvHeads: usize, D: usize, scaling: f32, parts: usize, tiles: usize,
+  scratch: usize, begin: usize, end: usize,
 ): void {
   const table = scratch + TABLE;
   exp2Table(table);
   const group = heads / kvHeads, dS = scratch + 1024, turned = scratch + 2048, vs = f32x4.splat(scaling), bytes = D << FEATURE_SHIFT;
-  for (let head = begin; head < end; head++) {
-    for (let t: usize = 0; t < tiles; t++) {
-      const query = t * heads + head, at = query * bytes;
-      memory.fill(dq + at, 0, bytes);
+  for (let unit = begin; unit < end; unit++) {
+    const head = unit / parts;
+    for (let t: usize = 0, own = unit; t < tiles; t++, own += heads * parts) {
+      const at = (t * heads + head) * bytes;
+      memory.fill(dq + own * bytes, 0, bytes);
       for (let lane: usize = 0; lane < 64; lane += 16) {
         let s = f32x4.splat(0);
         for (let i = at + lane, stop = i + bytes; i < stop; i += 64) s = madd(v128.load(dO + i), v128.load(o + i), s);
-        v128.store(delta + (query << FEATURE_SHIFT) + lane, s);
+        v128.store(delta + (own << FEATURE_SHIFT) + lane, s);
       }
     }
-    for (let kt: usize = 0; kt < tiles; kt++) {
+    for (let kt = unit % parts; kt < tiles; kt += parts) {
       const at = (kt * heads + head) * bytes, keys = (kt * kvHeads + head / group) * bytes;
       memory.fill(dk + at, 0, bytes);
       memory.fill(dv + at, 0, bytes);
       for (let t = kt; t < tiles; t++) {
         if (<usize>load<u32>(first + (t << FEATURE_SHIFT)) >= (kt + 1) * TILE) break;
-        const query = t * heads + head, queries = query * bytes;
+        const query = t * heads + head, queries = query * bytes, own = query * parts + unit % parts;
         products(scratch, k + keys, q + queries, D, scaling * LOG2E);
-        hideKeys(scratch, first + (t << FEATURE_SHIFT), last + (t << FEATURE_SHIFT), kt);
+        hide(scratch, first + (t << FEATURE_SHIFT), last + (t << FEATURE_SHIFT), kt, true);
         products(dS, v + keys, dO + queries, D, 1);
         for (let j: usize = 0; j < TILE; j++) {
           const m = splatAt(stats + (query << 7) + (j << 2)), inverse = splatAt(stats + (query << 7) + (j << 2) + 64);
-          const mean = splatAt(delta + (query << FEATURE_SHIFT) + (j << 2));
+          const mean = splatAt(delta + (own << FEATURE_SHIFT) + (j << 2));
           for (let p = scratch + (j << FEATURE_SHIFT), stop = p + 64; p < stop; p += 32) {
             const e = f32x4.mul(exp2By(table, f32x4.sub(v128.load(p), m)), inverse);
             const f = f32x4.mul(exp2By(table + UPPER, f32x4.sub(v128.load(p, 16), m)), inverse);
@@ -191,7 +191,7 @@ export function attentionBackward(
         combine(dv + at, scratch, dO + queries, D);
         combine(dk + at, dS, q + queries, D);
         transpose(turned, dS);
-        combine(dq + queries, turned, k + keys, D);
+        combine(dq + own * bytes, turned, k + keys, D);
       }
     }
   }

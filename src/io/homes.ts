@@ -44,6 +44,7 @@ export function fileHome(arena: Arena, directory: string): WeightHome {
 
 /** Tables in the arena, projections where `move` moves them from the room in which they were packed. */
 function homeWith(arena: Arena, move: (weight: PackedWeight) => PackedWeight): WeightHome {
+  if (arena.memory.buffer instanceof ArrayBuffer) throw new TypeError('arena: expected shared memory, got a local one.');
   const workspace = new Workspace();
   const home = <W>(weight: W): W => {
     workspace.clear();
@@ -52,8 +53,14 @@ function homeWith(arena: Arena, move: (weight: PackedWeight) => PackedWeight): W
   return { room: workspace.take, linear: (_name, weight) => home(move(weight)), table: (weight) => home(inArena(arena, weight)) };
 }
 
+/** The weight with its arrays copied into the arena, whose memory is shared: views of one that is not would end when it grows. */
 function inArena<W extends PackedWeight>(arena: Arena, weight: W): W {
-  return withArrays(weight, (array) => arena.adopt(array));
+  return withArrays(weight, (array) => {
+    const address = arena.take(array.byteLength);
+    arena.write(address, array);
+    const View = array.constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => Elements;
+    return new View(arena.memory.buffer, address, array.length);
+  });
 }
 
 type Elements = Float32Array | Uint32Array | Uint16Array | Uint8Array;

@@ -90,6 +90,7 @@ export const SIGNATURES = {
     first: 'in',
     last: 'in',
     ...heads,
+    parts: 'n',
     tiles: 'tiles',
     scratch: 'scratch',
   },

@@ -11,21 +11,16 @@ export const ADDRESS_SPACE = 2 ** 32 - 65536;
 
 const PAGE = 65536;
 
-/** Arrays of packed weights. */
-type Elements = Float32Array | Uint32Array | Uint16Array | Uint8Array;
-
 export class Arena implements Occupied {
   readonly memory: WebAssembly.Memory;
   /** Every buffer that this memory has had: one that grew has another object over the same bytes. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
-  readonly #shared: boolean;
   #end = ALIGNMENT;
   /** Where the bytes begin that no session has had. */
   #fresh = 0;
 
   /** A shared memory can be walked by several threads. Views of one that is not shared end when it grows. */
   constructor(shared: boolean) {
-    this.#shared = shared;
     this.memory = createMemory(PAGE, shared);
   }
 
@@ -54,16 +49,12 @@ export class Arena implements Occupied {
     return fresh;
   }
 
-  /** Copies an array into the arena for good and returns it as it stands there. For shared memory. */
-  adopt<T extends Elements>(array: T): T {
-    if (!this.#shared) throw new TypeError('arena: expected shared memory, got a local one.');
+  /** The address of so many bytes that are taken for good. */
+  take(bytes: number): number {
     const address = this.#end;
-    const end = address + aligned(array.byteLength);
-    this.reserve(end);
-    this.#end = end;
-    this.write(address, array);
-    const View = array.constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => T;
-    return new View(this.memory.buffer, address, array.length);
+    this.reserve(address + aligned(bytes));
+    this.#end += aligned(bytes);
+    return address;
   }
 
   addressOf(data: Constant): number | undefined {

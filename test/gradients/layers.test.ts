@@ -66,9 +66,10 @@ describe.each([
     return dot(o, dO);
   };
   loss();
-  const [dq, delta, dkHeads, dvHeads] = [zeros(q.length), zeros(tiles * heads * 16), zeros(q.length), zeros(q.length)];
-  callReference('attentionBackward', [dq, dkHeads, dvHeads, delta, dO, o, stats, q, k, v, ...shape, tiles, null, 0, heads]);
-  const [dk, dv] = [zeros(k.length), zeros(v.length)];
+  const [dqParts, delta, dkHeads, dvHeads] = [zeros(2 * q.length), zeros(2 * tiles * heads * 16), zeros(q.length), zeros(q.length)];
+  callReference('attentionBackward', [dqParts, dkHeads, dvHeads, delta, dO, o, stats, q, k, v, ...shape, 2, tiles, null, 0, 2 * heads]);
+  const [dq, dk, dv] = [zeros(q.length), zeros(k.length), zeros(v.length)];
+  callReference('sumHeads', [dq, dqParts, 2 * heads, heads, D, 0, tiles]);
   callReference('sumHeads', [dk, dkHeads, heads, kvHeads, D, 0, tiles]);
   callReference('sumHeads', [dv, dvHeads, heads, kvHeads, D, 0, tiles]);
 

@@ -25,21 +25,25 @@ const cases = SHAPES.flatMap((shape, i) =>
       documents,
       inputs,
       ...calls(documents, shape, inputs),
+      // Three parts are more than the tiles that some have.
+      backwards: [1, 2, 3].map((parts) => calls(documents, shape, inputs, parts).backward),
       allowed: attentionTolerances(shape, Math.max(...lengths), inputs),
     };
   }),
 );
 
 eachFlavour((flavour) => {
-  describe.each(cases)('$name', ({ forward, backward, shape, documents, inputs, allowed }) => {
+  describe.each(cases)('$name', ({ forward, backwards, shape, documents, inputs, allowed }) => {
     test('forward is the masked softmax, over tiles of keys as over all at once', () => {
       expectWithin(forward, flavour, allowed);
       expectSplitFree(forward, flavour);
     });
 
-    test("dq, delta, and each head's dk and dv, over tiles of keys and of queries", () => {
-      expectWithin(backward, flavour, allowed);
-      expectSplitFree(backward, flavour);
+    test("dq, delta, and each head's dk and dv, over tiles of keys and of queries, in one part, two and three", () => {
+      for (const backward of backwards) {
+        expectWithin(backward, flavour, allowed);
+        expectSplitFree(backward, flavour);
+      }
     });
 
     test('dk and dv sum over the heads that share a key', () => {

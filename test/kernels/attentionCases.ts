@@ -54,22 +54,23 @@ export interface AttentionCalls {
   readonly backward: KernelCall<'attentionBackward'>;
 }
 
-/** Forward, and backward from what the oracle saved, rounded to f32: each kernel is tried alone. */
-export function calls(documents: Documents, shape: AttentionShape, { q, k, v, dO }: Tensors): AttentionCalls {
+/** Forward, and backward in so many parts from what the oracle saved, rounded to f32: each kernel is tried alone. */
+export function calls(documents: Documents, shape: AttentionShape, { q, k, v, dO }: Tensors, parts = 1): AttentionCalls {
   const { tiles, first, last } = documents;
   const { heads, kvHeads, D } = shape;
   const inputs = { q, k, v, first, last, heads, kvHeads, D, scaling: Math.fround(D ** -0.5) };
   const forward = new KernelCall('attention', tiles * heads, { o: q.length, stats: tiles * heads * 2 * TILE, ...inputs });
   const o = Float32Array.from(forward.oracle().get('o')!);
   const stats = Float32Array.from(forward.oracle().get('stats')!);
-  const backward = new KernelCall('attentionBackward', heads, {
-    dq: q.length,
+  const backward = new KernelCall('attentionBackward', heads * parts, {
+    dq: q.length * parts,
     dk: q.length,
     dv: q.length,
-    delta: tiles * heads * TILE,
+    delta: tiles * heads * parts * TILE,
     dO,
     o,
     stats,
+    parts,
     tiles,
     ...inputs,
   });

@@ -37,6 +37,7 @@ function powersOfTwo(x: Float32Array, flavour: Flavour): Float32Array {
     D,
     // The kernel's log2 e in f32 times this is 1.
     scaling: Math.fround(Math.LN2),
+    parts: 1,
     tiles: 1,
   });
   const dv = call.run(flavour).get('dv') as Float32Array;

@@ -75,7 +75,10 @@ function scoreGradient(
   return { p, dS: p * (dP - delta) * scaling };
 }
 
-/** delta = sum_d dO O;  dQ = dS K;  dV = P'dO and dK = dS'Q of each head's own, over the queries of `tiles` tiles; unit = head. */
+/**
+ * delta = sum_d dO O;  dQ = dS K;  dV = P'dO and dK = dS'Q of each head's own, over the queries of `tiles` tiles; unit = head * parts + part,
+ * which has its own delta and dQ: of the tiles of keys that are `part` by modulus.
+ */
 export function attentionBackward(
   dq: Float64Array,
   dk: Float64Array,
@@ -93,23 +96,31 @@ export function attentionBackward(
   kvHeads: number,
   D: number,
   scaling: number,
+  parts: number,
   tiles: number,
   _scratch: null,
   begin: number,
   end: number,
 ): void {
   const shape = { heads, kvHeads, D };
-  for (let h = begin; h < end; h++) {
+  const unitShape = { heads: heads * parts, kvHeads, D };
+  for (let unit = begin; unit < end; unit++) {
+    const [h, part] = [Math.floor(unit / parts), unit % parts];
+    const mine = (t: number): boolean => Math.floor(t / TILE) % parts === part;
     for (let t = 0; t < tiles * TILE; t++) {
-      for (let d = 0; d < D; d++) for (const out of [dq, dk, dv]) out[queryAt(shape, t, h, d)] = 0;
+      for (let d = 0; d < D; d++) {
+        dq[queryAt(unitShape, t, unit, d)] = 0;
+        if (mine(t)) for (const out of [dk, dv]) out[queryAt(shape, t, h, d)] = 0;
+      }
     }
     for (let t = 0; t < tiles * TILE; t++) {
       const own = sum(D, (d) => dO[queryAt(shape, t, h, d)]! * o[queryAt(shape, t, h, d)]!);
-      delta[tiled(t, h, heads)] = own;
+      delta[tiled(t, unit, unitShape.heads)] = own;
       for (let j = first[t]!; j <= last[t]!; j++) {
+        if (!mine(j)) continue;
         const { p, dS } = scoreGradient(shape, t, h, j, scaling, own, q, k, v, dO, stats);
         for (let d = 0; d < D; d++) {
-          dq[queryAt(shape, t, h, d)]! += dS * k[keyAt(shape, j, h, d)]!;
+          dq[queryAt(unitShape, t, unit, d)]! += dS * k[keyAt(shape, j, h, d)]!;
           // A key's gradients of this head stand where a query's would: [tiles][heads * D][16].
           dv[queryAt(shape, j, h, d)]! += p * dO[queryAt(shape, t, h, d)]!;
           dk[queryAt(shape, j, h, d)]! += dS * q[queryAt(shape, t, h, d)]!;
