@@ -4,7 +4,7 @@
 //   S = scaling Q'K, masked to keys first[t] .. last[t];   P = softmax(S) = 2^(S log2 e - maximum) / sum;   O = P V
 //   dV = P'dO;  dP = dO V';  delta = sum(dO O);  dS = P (dP - delta) scaling;  dQ = dS K;  dK = dS'Q
 //
-//   q, o, dO      [tiles][heads * D][16]        k, v, dk, dv  [key tiles][kvHeads * D][16]; D is even
+//   q, o, dO      [tiles][heads * D][16]        k, v  [key tiles][kvHeads * D][16]; D is even
 //   first, last   u32 a query: the slots of the first and the last key it may see, so that documents do not mix
 //   stats         [tiles][heads][2][16]: the running maximum of S log2 e and 1 / sum of powers of two, saved for the backward pass
 //   delta         [tiles][heads * parts][16]

@@ -150,7 +150,7 @@ export function transposeCsr(
     for (let n: usize = at; n < stop; ) {
       store<u32>(wT + (n << 2), 0);
       store<u8>(indexT + n, 0);
-      for (const end = min(n + 16, stop); n < end; n++) {
+      for (const line = min(n + 16, stop); n < line; n++) {
         const c = next + (<usize>load<u8>(index + n) << 2);
         store<u32>(c, load<u32>(c, 4) + 1, 4);
       }

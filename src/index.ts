@@ -100,5 +100,6 @@ export type { SessionOptions, Sessions } from './runtime/session.ts';
 export { Arena } from './runtime/arena.ts';
 export { fileHome, homeOf, stagedHome } from './io/homes.ts';
 export type { WeightHome } from './models/model.ts';
+export type { ArrayKind, Room } from './core/room.ts';
 export type { Flavour } from './core/flavour.ts';
 export { DivergenceError, FormatError, MemoryBudgetError, OutputError, UnsupportedError, WorkerError } from './core/errors.ts';

@@ -33,6 +33,7 @@ export type { Flavour, PackedFor } from './core/flavour.ts';
 export type { AdapterGradient } from './adapters/lors.ts';
 export type { FactorTensors } from './adapters/factors.ts';
 export type { PackOptions } from './sparse/pack.ts';
+export type { ArrayKind, Room } from './core/room.ts';
 export type { BlockWeight, CsrWeight, DenseWeight, PackedWeight, QuadWeight } from './sparse/weight.ts';
 
 export interface KernelOptions {

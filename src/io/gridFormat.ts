@@ -18,7 +18,7 @@ export function gridTensors(module: string, grid: Grid): TensorToWrite[] {
   const shape = [grid.rows, groupsOf(grid)];
   return [
     { name: `${module}.${SCALE}`, dtype: 'F32', shape, data: bytesOf(grid.scales) },
-    { name: `${module}.${ZERO}`, dtype: 'U8', shape, data: Uint8Array.from(grid.zeros) },
+    { name: `${module}.${ZERO}`, dtype: 'U8', shape, data: () => Uint8Array.from(grid.zeros) },
   ];
 }
 

@@ -25,6 +25,7 @@ export function stagedHome(arena: Arena): WeightHome {
  * memory. The file has no name once it is open, so that it goes with the process. Throws OutputError.
  */
 export function fileHome(arena: Arena, directory: string): WeightHome {
+  const home = homeWith(arena, (weight) => remoteWeight(weight, append));
   const path = join(directory, `.packed-weights-${process.pid}.tmp`);
   const fd = opened(path);
   let end = 0;
@@ -39,7 +40,7 @@ export function fileHome(arena: Arena, directory: string): WeightHome {
     end += bytes.length;
     return rangeOf(fd, path, position, bytes.length);
   };
-  return homeWith(arena, (weight) => remoteWeight(weight, append));
+  return home;
 }
 
 /** Tables in the arena, projections where `move` moves them from the room in which they were packed. */
@@ -65,26 +66,20 @@ function inArena<W extends PackedWeight>(arena: Arena, weight: W): W {
 
 type Elements = Float32Array | Uint32Array | Uint16Array | Uint8Array;
 
-/** The arrays of each format. */
-const ARRAYS = {
-  dense: ['values'],
-  quad: ['values', 'starts', 'index'],
-  csr: ['values', 'rowPtr', 'index'],
-  block: ['values', 'starts', 'index'],
-} as const;
+/** The arrays of a weight, whatever its format has: values and structure. */
+function arraysOf(weight: PackedWeight): [name: string, array: Elements][] {
+  return Object.entries(weight).filter((field): field is [string, Elements] => ArrayBuffer.isView(field[1]));
+}
 
 function withArrays<W extends PackedWeight>(weight: W, each: (array: Elements) => Elements): W {
-  const arrays = weight as unknown as Record<string, Elements>;
-  return { ...weight, ...Object.fromEntries(ARRAYS[weight.format].map((name) => [name, each(arrays[name]!)])) };
+  return { ...weight, ...Object.fromEntries(arraysOf(weight).map(([name, array]) => [name, each(array)])) };
 }
 
 /** The weight without its arrays: each is a field that reads the file. */
 function remoteWeight(weight: PackedWeight, append: (array: Elements) => RemoteBytes): PackedWeight {
   const remote: Record<string, RemoteBytes> = {};
   const moved = { ...weight, staged: true, remote };
-  const arrays = weight as unknown as Record<string, Elements>;
-  for (const name of ARRAYS[weight.format]) {
-    const array = arrays[name]!;
+  for (const [name, array] of arraysOf(weight)) {
     const View = array.constructor as new (buffer: ArrayBuffer) => Elements;
     const range = (remote[name] = append(array));
     const read = (): Elements => {

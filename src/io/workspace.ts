@@ -1,12 +1,11 @@
 /** Room for what is read and packed one after another: the same memory again and again, so that loading leaves no garbage. */
 import type { ArrayKind } from '../core/room.ts';
+import { aligned } from '../memory/plan.ts';
 import { collectGarbage } from './garbage.ts';
 
 const PAGE = 65536;
 /** More than this is given back at once: tables are far larger than what comes after them. */
 const KEPT_BYTES = 64e6;
-/** Cache lines. */
-const ALIGNMENT = 64;
 
 /**
  * Takes its memory from WebAssembly, which has it from the system and gives it back there. The host's own arrays come from malloc, and
@@ -17,14 +16,14 @@ export class Workspace {
   #end = 0;
   /** Bytes asked for since it was empty. */
   #asked = 0;
-  /** Whether a block was given up that nothing needs by the time when more is taken. */
+  /** Whether blocks were given up that nothing needs by the time when more is taken. */
   #garbage = false;
 
   /** Zeros, there until `clear`. */
   readonly take = <T>(Kind: ArrayKind<T>, length: number): T => {
     if (this.#garbage) collectGarbage();
     this.#garbage = false;
-    const bytes = Math.ceil((length * Kind.BYTES_PER_ELEMENT) / ALIGNMENT) * ALIGNMENT;
+    const bytes = aligned(length * Kind.BYTES_PER_ELEMENT);
     this.#asked += bytes;
     if (this.#end + bytes > this.#block.byteLength) {
       // What was taken before keeps its own block.
@@ -38,10 +37,10 @@ export class Workspace {
 
   /** Takes back all arrays: whoever has one must not use it any more. */
   clear(): void {
-    if (this.#asked > KEPT_BYTES) {
-      this.#block = new ArrayBuffer(0);
+    if (this.#asked > Math.min(KEPT_BYTES, this.#block.byteLength)) {
+      this.#block = this.#asked > KEPT_BYTES ? new ArrayBuffer(0) : pages(this.#asked);
       this.#garbage = true;
-    } else if (this.#asked > this.#block.byteLength) this.#block = pages(this.#asked);
+    }
     this.#end = 0;
     this.#asked = 0;
   }

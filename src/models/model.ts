@@ -36,7 +36,10 @@ export interface WeightHome {
   linear(name: string, weight: PackedWeight): PackedWeight;
   /** The embedding or the head. */
   table(weight: DenseWeight): DenseWeight;
-  /** Where a weight is read and packed: what stands there is gone once the weight has come home. The host's heap when absent. */
+  /**
+   * Where a weight is read and packed: what stands there is gone once the weight has come home, so a home of one's own that keeps arrays as
+   * they come must not have it from another. The host's heap when absent.
+   */
   readonly room?: Room;
 }
 
@@ -137,9 +140,14 @@ function checkTable(list: TensorList, name: string, config: LlamaConfig): void {
 }
 
 /** Reads one matrix or vector and checks it; `module` is its name without `.weight`. */
-export function readWeight(source: TensorSource, module: string, shape: readonly number[]): { dtype: WeightDtype; elements: WeightArray } {
+export function readWeight(
+  source: TensorSource,
+  module: string,
+  shape: readonly number[],
+  room?: Room,
+): { dtype: WeightDtype; elements: WeightArray } {
   checkWeight(source, module, shape);
-  return checkedElements(source, module, source.read(`${module}.weight`));
+  return checkedElements(source, module, source.read(`${module}.weight`, room));
 }
 
 function checkWeight(list: TensorList, module: string, shape: readonly number[]): void {

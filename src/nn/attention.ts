@@ -45,7 +45,8 @@ export interface AttentionSaved {
 
 /**
  * The gradient is shared out by heads, and by parts of them where they are fewer than this: nine would be five and four on two threads, and
- * all that eight have. A part takes a few features' time more: 0.2 % of a step for two parts.
+ * two and one on eight. The number of threads does not count, as the order of sums follows the parts; one thread pays 0.2 % of a step for
+ * two parts of nine heads.
  */
 const FEWEST_UNITS = 16;
 

@@ -71,9 +71,13 @@ export class ElasticRun {
     this.#kept = ranks;
   }
 
+  /** The rank of a module that is kept. */
+  keptRank(name: string): number {
+    return this.#kept.get(rankGroup(name, this.#elastic.sharing))!;
+  }
+
   /** The sub-adapter of the ranks that are kept. */
   subAdapter(modules: ReadonlyMap<string, AdapterModule>): ReadonlyMap<string, AdapterModule> {
-    const rankOf = (name: string): number => this.#kept.get(rankGroup(name, this.#elastic.sharing))!;
-    return new Map([...modules].map(([name, module]) => [name, firstRanks(module, rankOf(name))]));
+    return new Map([...modules].map(([name, module]) => [name, firstRanks(module, this.keptRank(name))]));
   }
 }

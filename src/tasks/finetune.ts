@@ -26,7 +26,6 @@ import type { FinetuneSettings } from './training.ts';
 import { checkTogether, scheduleOf, trainerOptionsOf } from './training.ts';
 import type { Schedule } from '../train/schedule.ts';
 import { learningRateAt } from '../train/schedule.ts';
-import { trainedModules } from '../train/trained.ts';
 import { Trainer } from '../train/trainer.ts';
 
 export interface FinetuneHooks {
@@ -277,13 +276,14 @@ class Run {
    */
   #saveResult(directory: string, which: 'all ranks' | 'kept ranks'): void {
     const { adapter: config, model, base } = this.#prepared;
-    if (config && this.#elastic && which === 'kept ranks') {
-      const modules = trainedModules(this.#trainer);
+    const elastic = which === 'kept ranks' ? this.#elastic : undefined;
+    const modules = modulesToWrite(this.#trainer, elastic && ((name) => elastic.keptRank(name)));
+    if (config && elastic) {
       const whole = join(directory, 'super');
       createOutputDirectory(whole, 'allow');
-      saveAdapter(whole, { config, modules });
-      saveAdapter(directory, { config, modules: this.#elastic.subAdapter(modules) });
-    } else if (config) saveAdapter(directory, { config, modules: modulesToWrite(this.#trainer) });
+      saveAdapter(whole, { config, modules: modulesToWrite(this.#trainer) });
+    }
+    if (config) saveAdapter(directory, { config, modules });
     else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
   }
 

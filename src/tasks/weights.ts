@@ -4,11 +4,13 @@ import { basename, join, resolve } from 'node:path';
 import { DTYPE_BYTES } from '../core/dtypes.ts';
 import type { PackedFor } from '../core/flavour.ts';
 import { openCheckpoint } from '../io/checkpoint.ts';
+import { collectGarbage } from '../io/garbage.ts';
 import { fileHome, homeOf, stagedHome } from '../io/homes.ts';
 import { readJson } from '../io/json.ts';
 import { loadModel } from '../io/model.ts';
+import { Workspace } from '../io/workspace.ts';
 import { parseConfig } from '../models/config.ts';
-import type { LlamaModel } from '../models/model.ts';
+import type { LlamaModel, WeightHome } from '../models/model.ts';
 import { readWeight } from '../models/model.ts';
 import { PROJECTIONS, projectionName, projectionShape } from '../models/names.ts';
 import type { Arena } from '../runtime/arena.ts';
@@ -34,8 +36,15 @@ export interface WeightLimits {
 /** Loads a model directory, each weight to the place that `limits` say. Throws as loadModel does, and OutputError. */
 export function loadModelInto(directory: string, arena: Arena, limits: WeightLimits): LlamaModel {
   const { place, packedFor } = choose(directory, limits);
-  if (place === 'arena') return loadModel(directory, homeOf(arena), packedFor);
-  return loadModel(directory, place === 'memory' ? stagedHome(arena) : fileHome(arena, limits.directory), packedFor);
+  const model = loadModel(directory, home(place, arena, limits.directory), packedFor);
+  // The room in which weights were packed.
+  collectGarbage();
+  return model;
+}
+
+function home(place: Exclude<WeightPlace, 'auto'>, arena: Arena, directory: string): WeightHome {
+  if (place === 'arena') return homeOf(arena);
+  return place === 'memory' ? stagedHome(arena) : fileHome(arena, directory);
 }
 
 /**
@@ -64,8 +73,9 @@ function estimate(directory: string, packedFor: PackedFor): { projections: numbe
   const source = openCheckpoint(directory);
   const config = parseConfig(readJson(join(directory, 'config.json')), join(basename(resolve(directory)), 'config.json'));
   const [rows, cols] = projectionShape(config, 'q_proj');
-  const { dtype, elements } = readWeight(source, projectionName(0, 'q_proj'), [rows, cols]);
-  const packed = packedBytes(pack(dtype, elements, rows, cols, { packedFor })) / (rows * cols);
+  const { take: room } = new Workspace();
+  const { dtype, elements } = readWeight(source, projectionName(0, 'q_proj'), [rows, cols], room);
+  const packed = packedBytes(pack(dtype, elements, rows, cols, { packedFor, room })) / (rows * cols);
   // Another matrix may just keep enough for its zeros to be in place.
   const perElement = packedFor === 'one token' ? Math.max(packed, DTYPE_BYTES[dtype]) : packed;
   const elementsOfBlock = PROJECTIONS.reduce((n, projection) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -25,15 +26,24 @@ withShared('where weights live', () => {
     data = writeStories(at('data'), 12);
     await prune({ model: STORIES, out: at('pruned'), method: 'magnitude' });
     await prune({ model: STORIES, out: at('sparse'), method: 'magnitude', sparsity: '0.8' });
+    await prune({ model: STORIES, out: at('blocks'), method: 'magnitude', sparsity: '4x1:70%' });
   });
 
-  test.each(['pruned', 'sparse'])('every home gives the same tensors (%s)', (name) => {
-    const bytes = (home?: Parameters<typeof loadModel>[1]): Buffer[] =>
-      [...modelTensors(loadModel(at(name), home))].map(({ data: make }) => Buffer.from(make()));
-    const plain = bytes();
-    expect(bytes(homeOf(new Arena(true)))).toEqual(plain);
-    expect(bytes(stagedHome(new Arena(true)))).toEqual(plain);
-    expect(bytes(fileHome(new Arena(true), root))).toEqual(plain);
+  test('a home is in shared memory: views of another would end when it grows', () => {
+    for (const home of [homeOf, stagedHome, (arena: Arena) => fileHome(arena, root)])
+      expect(() => home(new Arena(false))).toThrow('expected shared memory, got a local one');
+  });
+
+  test.each(['pruned', 'sparse', 'blocks', 'dense'])('every home gives the same tensors (%s)', (name) => {
+    // Digests: the differences of whole tensors would take minutes to print.
+    const tensors = (home?: Parameters<typeof loadModel>[1]): string[] =>
+      [...modelTensors(loadModel(name === 'dense' ? STORIES : at(name), home))].map(
+        ({ name: tensor, data: make }) => `${tensor} ${createHash('sha256').update(make()).digest('hex')}`,
+      );
+    const plain = tensors();
+    expect(tensors(homeOf(new Arena(true)))).toEqual(plain);
+    expect(tensors(stagedHome(new Arena(true)))).toEqual(plain);
+    expect(tensors(fileHome(new Arena(true), root))).toEqual(plain);
   });
 
   test('weights in the arena are not copied again when a session is opened', () => {
