@@ -47,5 +47,7 @@ export class Workspace {
 }
 
 function pages(bytes: number): ArrayBuffer {
+  // What is larger than a WebAssembly memory does not fit the arena either, which says so.
+  if (bytes > 2 ** 32) return new ArrayBuffer(bytes);
   return new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) }).buffer;
 }
