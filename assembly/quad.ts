@@ -27,6 +27,8 @@ import {
 const MOST_ROWS: usize = 256;
 /** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
 const CHUNK: usize = 72;
+/** Tiles that go through all blocks before the next: what they read and add to again for each is then in the second-level cache. */
+const BAND: usize = 16;
 
 @inline
 export function ceilShift(n: usize, shift: usize): usize {
@@ -63,14 +65,14 @@ export function endAt(i: usize): usize {
 export function spmmQuad(
   y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  multiply(false, y, init, M, y, x, w, starts, index, M, K, begin, end);
+  for (; begin < end; begin += BAND) multiply(false, y, init, M, y, x, w, starts, index, M, K, begin, min(begin + BAND, end));
 }
 
 /** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
 export function spmmTQuad(
   dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
 ): void {
-  multiply(true, dx, init, K, dy, dx, w, starts, index, M, K, begin, end);
+  for (; begin < end; begin += BAND) multiply(true, dx, init, K, dy, dx, w, starts, index, M, K, begin, min(begin + BAND, end));
 }
 
 /** Both directions: `rows` is y or dy, `inputs` is x or dx, and `out`, of so many features, is the one that is written. */

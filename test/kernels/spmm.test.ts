@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { fullest, gaussians, integers } from './data.ts';
 import { expectExact, expectSplitFree, expectWithin, largest, tolerance } from './claims.ts';
 import { eachFlavour } from './harness.ts';
-import { INITS } from './weightCalls.ts';
+import { Random } from '../../src/core/random.ts';
+import { pack } from '../../src/sparse/pack.ts';
+import { INITS, WeightCalls } from './weightCalls.ts';
 import { weightCases } from './weightCases.ts';
 
 const whole = weightCases('integers').map((c) => {
@@ -41,6 +43,19 @@ eachFlavour((flavour) => {
     test.each(whole)("$name: W' dy adds to the right inputs and no others", ({ backward }) => {
       for (const [i, call] of backward.entries()) expectExact(call, flavour, INITS[i]);
     });
+  });
+
+  test('quads: a whole band of 16 tiles, a second, and one that ends after three', () => {
+    const [rows, cols, tiles] = [20, 24, 35];
+    const random = new Random(7);
+    const elements = integers(random, rows * cols).map((v, i) => ((i + Math.floor(i / 4)) % 4 < 2 ? v || 1 : 0));
+    const calls = new WeightCalls(pack('F32', elements, rows, cols, { format: 'quad' }), tiles);
+    const values = calls.weight.values as Float32Array<ArrayBuffer>;
+    const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
+    for (const init of INITS) {
+      expectExact(calls.multiply(init, dy, x, values), flavour, init);
+      expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
+    }
   });
 
   test.each(whole)("$name: <W x, y> = <x, W' y>: both directions read the same matrix", ({ forward, backward, x, dy }) => {
