@@ -72,10 +72,10 @@ export function spmmTCsr(
 /** Adds to `count` features of y the products that `rows` lists for each: features of x and w. */
 function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usize): void {
   for (let i: usize = 0; i < count; i++, y += 64) {
-    const last = <usize>load<u32>(rows + (i << 2), 4);
+    const n = <usize>load<u32>(rows + (i << 2)), last = w + (<usize>load<u32>(rows + (i << 2), 4) << 2);
     let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
-    for (let n = <usize>load<u32>(rows + (i << 2)); n < last; n++) {
-      const p = x + inputAt(index + n), v = splatAt(w + (n << 2));
+    for (let listed = index + n, value = w + (n << 2); value < last; listed++, value += 4) {
+      const p = x + inputAt(listed), v = splatAt(value);
       a0 = madd(v, v128.load(p), a0);
       a1 = madd(v, v128.load(p, 16), a1);
       a2 = madd(v, v128.load(p, 32), a2);
@@ -94,26 +94,29 @@ function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usi
  */
 function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows: usize, index: usize, count: usize): void {
   for (let i: usize = 0; i < count; i++, y += 64) {
-    let n = <usize>load<u32>(rows + (i << 2));
-    const last = <usize>load<u32>(rows + (i << 2), 4), z = y + yStride;
-    if (n == last) continue;
+    const n = <usize>load<u32>(rows + (i << 2)), z = y + yStride;
+    let listed = index + n, value = w + (n << 2);
+    const last = w + (<usize>load<u32>(rows + (i << 2), 4) << 2);
+    if (value == last) continue;
     let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
     let b0 = v128.load(z), b1 = v128.load(z, 16), b2 = v128.load(z, 32), b3 = v128.load(z, 48);
     let p: usize, v: v128;
     do {
-      p = x + inputAt(index + n), v = splatAt(w + (n << 2));
+      p = x + inputAt(listed), v = splatAt(value);
+      listed++;
+      value += 4;
       a0 = madd(v, v128.load(p), a0);
       a1 = madd(v, v128.load(p, 16), a1);
       a2 = madd(v, v128.load(p, 32), a2);
       a3 = madd(v, v128.load(p, 48), a3);
       p += xStride;
       // No address is 0: that way is never taken.
-      if (ENDS_BETWEEN_TILES ? ++n == last : !p) break;
+      if (ENDS_BETWEEN_TILES ? value == last : !p) break;
       b0 = madd(v, v128.load(p), b0);
       b1 = madd(v, v128.load(p, 16), b1);
       b2 = madd(v, v128.load(p, 32), b2);
       b3 = madd(v, v128.load(p, 48), b3);
-    } while (ENDS_BETWEEN_TILES || ++n < last);
+    } while (ENDS_BETWEEN_TILES || value < last);
     if (ENDS_BETWEEN_TILES) {
       b0 = madd(v, v128.load(p), b0);
       b1 = madd(v, v128.load(p, 16), b1);

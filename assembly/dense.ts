@@ -3,7 +3,7 @@
 //   gemm   Y = W X     gemmT  dX = W' dY          W is M x K (out x in)
 //
 // One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
-// cache line. The 4 x 8 register tile (8 accumulators, 2 vectors of x, splats) is the arithmetic peak of the build.
+// cache line. The register tiles: two rows (or inputs) by sixteen tokens here, six by eight (denseSix.ts), wider ones (denseWide.ts).
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
 //
 // Work splits into bands of 32 tiles by twelve rows, forward, or twelve inputs, backward: however few tokens there are all
@@ -16,10 +16,12 @@ import { FEATURE_SHIFT, SIX_ROWS, WIDE_LANES, madd, splatAt, start } from './lan
 const UNIT: usize = 12;
 /** Tiles of a unit. */
 const BAND: usize = 32;
-/** Most inputs walked before the next panel: 40 KiB of x stay in the first-level cache. */
-const INPUTS: usize = 640;
-/** Panels walked before the next inputs: 128 panels are 512 rows, 32 KiB of dy. */
-const PANELS: usize = 128;
+/** Inputs of a run, walked before the next panel: 20 KiB of x, which stay in the first-level cache beside the weights that pass. */
+const INPUTS: usize = 320;
+/** Up to so many inputs one run is faster than two, though x comes from the second-level cache: y is loaded and stored once. */
+const ONE_RUN: usize = 640;
+/** Panels walked before the next inputs: 72 panels are 288 rows, 18 KiB of dy. */
+const PANELS: usize = 72;
 /**
  * Rows, forward, or inputs, backward, walked for one tile before the next tile comes: their weights, 300 KiB at most, stay in the
  * second-level cache.
@@ -56,7 +58,7 @@ function multiply(
     start(y + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
   }
   // Equal runs of inputs: a short last one would load and store y for little.
-  const runs = (K + INPUTS - 1) / INPUTS;
+  const runs = K <= ONE_RUN ? <usize>1 : (K + INPUTS - 1) / INPUTS;
   for (let run: usize = 0; run < runs; run++) {
     const k = K * run / runs, n = K * (run + 1) / runs - k;
     for (let m = first; m < last; m += TURN) {
@@ -80,10 +82,10 @@ function multiply(
             }
           }
         }
-        for (; r < rows; r += 4) {
-          const p = w + (((r >> 2) * K + k) << 4), o = y + t * stride + (r << FEATURE_SHIFT);
-          forwardPanel(o, xt, p, n, min(<usize>4, M - r));
-          forwardPanel(o + 32, xt + 32, p, n, min(<usize>4, M - r));
+        for (; r < rows; r += 2) {
+          const p = w + (((r >> 2) * K + k) << 4) + ((r & 2) << 2), o = y + t * stride + (r << FEATURE_SHIFT);
+          if (r + 1 < M) forwardPair(o, xt, p, n);
+          else one(o, xt, p, 16, 64, n);
         }
       }
     }
@@ -100,64 +102,6 @@ function fetch(w: usize, stride: usize, bytes: usize, panels: usize): void {
   }
 }
 
-/**
- * Four rows by eight tokens over n inputs, n > 0; only `rows` of the rows are there to be written. Two inputs a turn, with a
- * way out between them: V8 looks for interrupts once a turn, and Node 20 takes all loads of a piece of code without a
- * branch to its front, which for two inputs at once would be more than there are registers.
- */
-function forwardPanel(y: usize, x: usize, w: usize, n: usize, rows: usize): void {
-  const y1 = rows > 1 ? y + 64 : y, y2 = rows > 2 ? y + 128 : y, y3 = rows > 3 ? y + 192 : y;
-  let a0 = v128.load(y), a1 = v128.load(y, 16), b0 = v128.load(y1), b1 = v128.load(y1, 16);
-  let c0 = v128.load(y2), c1 = v128.load(y2, 16), d0 = v128.load(y3), d1 = v128.load(y3, 16);
-  for (;;) {
-    let x0 = v128.load(x), x1 = v128.load(x, 16);
-    let s = v128.load32_splat(w);
-    a0 = madd(s, x0, a0);
-    a1 = madd(s, x1, a1);
-    s = v128.load32_splat(w, 4);
-    b0 = madd(s, x0, b0);
-    b1 = madd(s, x1, b1);
-    s = v128.load32_splat(w, 8);
-    c0 = madd(s, x0, c0);
-    c1 = madd(s, x1, c1);
-    s = v128.load32_splat(w, 12);
-    d0 = madd(s, x0, d0);
-    d1 = madd(s, x1, d1);
-    if (n == 1) break;
-    x0 = v128.load(x, 64), x1 = v128.load(x, 80);
-    s = v128.load32_splat(w, 16);
-    a0 = madd(s, x0, a0);
-    a1 = madd(s, x1, a1);
-    s = v128.load32_splat(w, 20);
-    b0 = madd(s, x0, b0);
-    b1 = madd(s, x1, b1);
-    s = v128.load32_splat(w, 24);
-    c0 = madd(s, x0, c0);
-    c1 = madd(s, x1, c1);
-    s = v128.load32_splat(w, 28);
-    d0 = madd(s, x0, d0);
-    d1 = madd(s, x1, d1);
-    x += 128;
-    w += 32;
-    n -= 2;
-    if (n == 0) break;
-  }
-  v128.store(y, a0);
-  v128.store(y, a1, 16);
-  if (rows > 1) {
-    v128.store(y1, b0);
-    v128.store(y1, b1, 16);
-  }
-  if (rows > 2) {
-    v128.store(y2, c0);
-    v128.store(y2, c1, 16);
-  }
-  if (rows > 3) {
-    v128.store(y3, d0);
-    v128.store(y3, d1, 16);
-  }
-}
-
 /** Copies some panels' `bytes` to a place where they stand a turn's bytes apart. */
 function copyPanels(to: usize, w: usize, stride: usize, bytes: usize, panels: usize): void {
   for (let p: usize = 0; p < panels; p++, to += TURN << 4, w += stride) {
@@ -167,7 +111,7 @@ function copyPanels(to: usize, w: usize, stride: usize, bytes: usize, panels: us
 
 /**
  * dX = (init or 0) + W' dY, for units [begin, end): twelves of inputs, band by band. dx, init: [tiles][K][16]; dy: rows of
- * [tiles][features][16]; scratch: 240 KiB.
+ * [tiles][features][16]; scratch: 135 KiB.
  */
 export function gemmT(
   dx: usize, init: usize, dy: usize, w: usize, features: usize, M: usize, K: usize, scratch: usize, tiles: usize, begin: usize, end: usize,
@@ -190,8 +134,9 @@ function multiplyT(
     const at = (t * K + first) << FEATURE_SHIFT;
     start(dx + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
   }
-  for (let p: usize = 0; p < panels; p += PANELS) {
-    const rows = min(M - (p << 2), PANELS << 2);
+  const runs = (panels + PANELS - 1) / PANELS;
+  for (let run: usize = 0; run < runs; run++) {
+    const p = panels * run / runs, rows = min(M, panels * (run + 1) / runs << 2) - (p << 2);
     for (let from = first; from < last; from += TURN) {
       const inputs = min(last - from, TURN);
       let ws = w + ((p * K + from) << 4), stride = K << 4;
@@ -203,11 +148,10 @@ function multiplyT(
       }
       for (let t = begin; t < end; t++) {
         const d = dy + ((t * features + (p << 2)) << FEATURE_SHIFT);
-        for (let k = from, to = from + inputs; k < to; k += 4) {
+        for (let k = from, to = from + inputs; k < to;) {
           const o = dx + ((t * K + k) << FEATURE_SHIFT), wk = ws + ((k - from) << 4);
-          // Eight are two fours, not six and two.
-          if (SIX_ROWS && k + 6 <= to && k + 8 != to) {
-            k += 2;
+          if (SIX_ROWS && k + 6 <= to) {
+            k += 6;
             if (WIDE_LANES && rows % 4 == 0) {
               backwardTile(o, d, wk, stride, rows);
               continue;
@@ -216,131 +160,206 @@ function multiplyT(
             backwardSix(o + 32, d + 32, wk, stride, rows);
             continue;
           }
-          if (k + 4 <= K) {
-            backwardPanels(o, d, wk, stride, rows);
-            backwardPanels(o + 32, d + 32, wk, stride, rows);
-          } else {
-            backwardInputs(o, d, wk, stride, rows, K - k);
-            backwardInputs(o + 32, d + 32, wk, stride, rows, K - k);
-          }
+          if (k + 1 < K) backwardPair(o, d, wk, stride, rows);
+          else one(o, d, wk, 4, stride, rows);
+          k += 2;
         }
       }
     }
   }
 }
 
-/** Four inputs by eight tokens over `rows` rows. A panel of four rows a turn, with a way out between them as in forwardPanel. */
-function backwardPanels(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
-  let a0 = v128.load(dx), a1 = v128.load(dx, 16), b0 = v128.load(dx, 64), b1 = v128.load(dx, 80);
-  let c0 = v128.load(dx, 128), c1 = v128.load(dx, 144), d0 = v128.load(dx, 192), d1 = v128.load(dx, 208);
-  for (;;) {
-    let y0 = v128.load(dy), y1 = v128.load(dy, 16);
-    let s = v128.load32_splat(w);
-    a0 = madd(s, y0, a0);
-    a1 = madd(s, y1, a1);
-    s = v128.load32_splat(w, 16);
-    b0 = madd(s, y0, b0);
-    b1 = madd(s, y1, b1);
-    s = v128.load32_splat(w, 32);
-    c0 = madd(s, y0, c0);
-    c1 = madd(s, y1, c1);
-    s = v128.load32_splat(w, 48);
-    d0 = madd(s, y0, d0);
-    d1 = madd(s, y1, d1);
-    if (rows == 1) break;
-    y0 = v128.load(dy, 64), y1 = v128.load(dy, 80);
-    s = v128.load32_splat(w, 4);
-    a0 = madd(s, y0, a0);
-    a1 = madd(s, y1, a1);
-    s = v128.load32_splat(w, 20);
-    b0 = madd(s, y0, b0);
-    b1 = madd(s, y1, b1);
-    s = v128.load32_splat(w, 36);
-    c0 = madd(s, y0, c0);
-    c1 = madd(s, y1, c1);
-    s = v128.load32_splat(w, 52);
-    d0 = madd(s, y0, d0);
-    d1 = madd(s, y1, d1);
-    if (rows == 2) break;
-    y0 = v128.load(dy, 128), y1 = v128.load(dy, 144);
-    s = v128.load32_splat(w, 8);
-    a0 = madd(s, y0, a0);
-    a1 = madd(s, y1, a1);
-    s = v128.load32_splat(w, 24);
-    b0 = madd(s, y0, b0);
-    b1 = madd(s, y1, b1);
-    s = v128.load32_splat(w, 40);
-    c0 = madd(s, y0, c0);
-    c1 = madd(s, y1, c1);
-    s = v128.load32_splat(w, 56);
-    d0 = madd(s, y0, d0);
-    d1 = madd(s, y1, d1);
-    if (rows == 3) break;
-    y0 = v128.load(dy, 192), y1 = v128.load(dy, 208);
-    s = v128.load32_splat(w, 12);
-    a0 = madd(s, y0, a0);
-    a1 = madd(s, y1, a1);
-    s = v128.load32_splat(w, 28);
-    b0 = madd(s, y0, b0);
-    b1 = madd(s, y1, b1);
-    s = v128.load32_splat(w, 44);
-    c0 = madd(s, y0, c0);
-    c1 = madd(s, y1, c1);
-    s = v128.load32_splat(w, 60);
-    d0 = madd(s, y0, d0);
-    d1 = madd(s, y1, d1);
-    rows -= 4;
-    if (rows == 0) break;
-    dy += 256;
-    w += stride;
-  }
-  v128.store(dx, a0);
-  v128.store(dx, a1, 16);
-  v128.store(dx, b0, 64);
-  v128.store(dx, b1, 80);
-  v128.store(dx, c0, 128);
-  v128.store(dx, c1, 144);
-  v128.store(dx, d0, 192);
-  v128.store(dx, d1, 208);
+function forwardPair(y: usize, x: usize, w: usize, n: usize): void {
+  if (SIX_ROWS) fewPairs(y, x, w, 4, 16, 64, n);
+  else pairTile(true, y, x, w, 64, n);
 }
 
-/** The same for the last inputs of a matrix, of which only `inputs` are there. */
-function backwardInputs(dx: usize, dy: usize, w: usize, stride: usize, rows: usize, inputs: usize): void {
-  // A missing input repeats the first one: it is computed again and not written.
-  const k1: usize = inputs > 1 ? 16 : 0, k2: usize = inputs > 2 ? 32 : 0, k3: usize = inputs > 3 ? 48 : 0;
-  const dx1 = dx + (k1 << 2), dx2 = dx + (k2 << 2), dx3 = dx + (k3 << 2);
-  let a0 = v128.load(dx), a1 = v128.load(dx, 16), b0 = v128.load(dx1), b1 = v128.load(dx1, 16);
-  let c0 = v128.load(dx2), c1 = v128.load(dx2, 16), d0 = v128.load(dx3), d1 = v128.load(dx3, 16);
-  for (; rows > 0; w += stride) {
-    for (let r = w, last = w + (min(rows, <usize>4) << 2); r < last; r += 4, dy += 64) {
-      const y0 = v128.load(dy), y1 = v128.load(dy, 16);
-      let s = splatAt(r);
-      a0 = madd(s, y0, a0);
-      a1 = madd(s, y1, a1);
-      s = splatAt(r + k1);
-      b0 = madd(s, y0, b0);
-      b1 = madd(s, y1, b1);
-      s = splatAt(r + k2);
-      c0 = madd(s, y0, c0);
-      c1 = madd(s, y1, c1);
-      s = splatAt(r + k3);
-      d0 = madd(s, y0, d0);
-      d1 = madd(s, y1, d1);
+function backwardPair(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
+  if (SIX_ROWS) fewPairs(dx, dy, w, 16, 4, stride, rows);
+  else pairTile(false, dx, dy, w, stride, rows);
+}
+
+/**
+ * Two rows by sixteen tokens over n inputs, n > 0, forward; backward two inputs over n rows. x is what both read, 64 bytes of it for each
+ * of the n, whose weights stand in panels: `step` bytes from the first of four to the first of the next four.
+ *
+ * V8 folds a constant offset into the address of a load, but not of a splat: it adds it first, an instruction of the 24 that there is time
+ * for, unless the same sum was made before the loop. So four come before the loop. The ways out between them are for V8 too, which
+ * takes all loads of a piece of code without a branch to its front, where they need more registers than there are.
+ */
+@inline
+function pairTile(forward: bool, y: usize, x: usize, w: usize, step: usize, n: usize): void {
+  let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
+  let b0 = v128.load(y, 64), b1 = v128.load(y, 80), b2 = v128.load(y, 96), b3 = v128.load(y, 112);
+  do {
+    let p = v128.load(x), s = v128.load32_splat(w);
+    let q = forward ? v128.load32_splat(w, 4) : v128.load32_splat(w, 16);
+    a0 = madd(s, p, a0);
+    b0 = madd(q, p, b0);
+    p = v128.load(x, 16);
+    a1 = madd(s, p, a1);
+    b1 = madd(q, p, b1);
+    p = v128.load(x, 32);
+    a2 = madd(s, p, a2);
+    b2 = madd(q, p, b2);
+    p = v128.load(x, 48);
+    a3 = madd(s, p, a3);
+    b3 = madd(q, p, b3);
+    if (n == 1) break;
+    p = v128.load(x, 64), s = forward ? v128.load32_splat(w, 16) : v128.load32_splat(w, 4);
+    q = v128.load32_splat(w, 20);
+    a0 = madd(s, p, a0);
+    b0 = madd(q, p, b0);
+    p = v128.load(x, 80);
+    a1 = madd(s, p, a1);
+    b1 = madd(q, p, b1);
+    p = v128.load(x, 96);
+    a2 = madd(s, p, a2);
+    b2 = madd(q, p, b2);
+    p = v128.load(x, 112);
+    a3 = madd(s, p, a3);
+    b3 = madd(q, p, b3);
+    if (n == 2) break;
+    p = v128.load(x, 128), s = forward ? v128.load32_splat(w, 32) : v128.load32_splat(w, 8);
+    q = forward ? v128.load32_splat(w, 36) : v128.load32_splat(w, 24);
+    a0 = madd(s, p, a0);
+    b0 = madd(q, p, b0);
+    p = v128.load(x, 144);
+    a1 = madd(s, p, a1);
+    b1 = madd(q, p, b1);
+    p = v128.load(x, 160);
+    a2 = madd(s, p, a2);
+    b2 = madd(q, p, b2);
+    p = v128.load(x, 176);
+    a3 = madd(s, p, a3);
+    b3 = madd(q, p, b3);
+    if (n == 3) break;
+    p = v128.load(x, 192), s = forward ? v128.load32_splat(w, 48) : v128.load32_splat(w, 12);
+    q = forward ? v128.load32_splat(w, 52) : v128.load32_splat(w, 28);
+    a0 = madd(s, p, a0);
+    b0 = madd(q, p, b0);
+    p = v128.load(x, 208);
+    a1 = madd(s, p, a1);
+    b1 = madd(q, p, b1);
+    p = v128.load(x, 224);
+    a2 = madd(s, p, a2);
+    b2 = madd(q, p, b2);
+    p = v128.load(x, 240);
+    a3 = madd(s, p, a3);
+    b3 = madd(q, p, b3);
+    for (n -= 4; n > 0; n -= 4) {
+      x += 256;
+      w += step;
+      p = v128.load(x), s = v128.load32_splat(w);
+      q = forward ? v128.load32_splat(w, 4) : v128.load32_splat(w, 16);
+      a0 = madd(s, p, a0);
+      b0 = madd(q, p, b0);
+      p = v128.load(x, 16);
+      a1 = madd(s, p, a1);
+      b1 = madd(q, p, b1);
+      p = v128.load(x, 32);
+      a2 = madd(s, p, a2);
+      b2 = madd(q, p, b2);
+      p = v128.load(x, 48);
+      a3 = madd(s, p, a3);
+      b3 = madd(q, p, b3);
+      if (n == 1) break;
+      p = v128.load(x, 64), s = forward ? v128.load32_splat(w, 16) : v128.load32_splat(w, 4);
+      q = v128.load32_splat(w, 20);
+      a0 = madd(s, p, a0);
+      b0 = madd(q, p, b0);
+      p = v128.load(x, 80);
+      a1 = madd(s, p, a1);
+      b1 = madd(q, p, b1);
+      p = v128.load(x, 96);
+      a2 = madd(s, p, a2);
+      b2 = madd(q, p, b2);
+      p = v128.load(x, 112);
+      a3 = madd(s, p, a3);
+      b3 = madd(q, p, b3);
+      if (n == 2) break;
+      p = v128.load(x, 128), s = forward ? v128.load32_splat(w, 32) : v128.load32_splat(w, 8);
+      q = forward ? v128.load32_splat(w, 36) : v128.load32_splat(w, 24);
+      a0 = madd(s, p, a0);
+      b0 = madd(q, p, b0);
+      p = v128.load(x, 144);
+      a1 = madd(s, p, a1);
+      b1 = madd(q, p, b1);
+      p = v128.load(x, 160);
+      a2 = madd(s, p, a2);
+      b2 = madd(q, p, b2);
+      p = v128.load(x, 176);
+      a3 = madd(s, p, a3);
+      b3 = madd(q, p, b3);
+      if (n == 3) break;
+      p = v128.load(x, 192), s = forward ? v128.load32_splat(w, 48) : v128.load32_splat(w, 12);
+      q = forward ? v128.load32_splat(w, 52) : v128.load32_splat(w, 28);
+      a0 = madd(s, p, a0);
+      b0 = madd(q, p, b0);
+      p = v128.load(x, 208);
+      a1 = madd(s, p, a1);
+      b1 = madd(q, p, b1);
+      p = v128.load(x, 224);
+      a2 = madd(s, p, a2);
+      b2 = madd(q, p, b2);
+      p = v128.load(x, 240);
+      a3 = madd(s, p, a3);
+      b3 = madd(q, p, b3);
     }
-    rows -= min(rows, <usize>4);
+  } while (false);
+  v128.store(y, a0);
+  v128.store(y, a1, 16);
+  v128.store(y, a2, 32);
+  v128.store(y, a3, 48);
+  v128.store(y, b0, 64);
+  v128.store(y, b1, 80);
+  v128.store(y, b2, 96);
+  v128.store(y, b3, 112);
+}
+
+/** The same where six rows are the tile, for those that are left over: the second weight is `near` bytes on, the next ones `next`, of the four `step`. */
+function fewPairs(y: usize, x: usize, w: usize, near: usize, next: usize, step: usize, n: usize): void {
+  let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
+  let b0 = v128.load(y, 64), b1 = v128.load(y, 80), b2 = v128.load(y, 96), b3 = v128.load(y, 112);
+  for (let i: usize = 1; i <= n; i++, x += 64) {
+    const s = splatAt(w), q = splatAt(w + near);
+    let p = v128.load(x);
+    a0 = madd(s, p, a0);
+    b0 = madd(q, p, b0);
+    p = v128.load(x, 16);
+    a1 = madd(s, p, a1);
+    b1 = madd(q, p, b1);
+    p = v128.load(x, 32);
+    a2 = madd(s, p, a2);
+    b2 = madd(q, p, b2);
+    p = v128.load(x, 48);
+    a3 = madd(s, p, a3);
+    b3 = madd(q, p, b3);
+    w += i % 4 ? next : step - 3 * next;
   }
-  v128.store(dx, a0);
-  v128.store(dx, a1, 16);
-  if (inputs > 1) {
-    v128.store(dx1, b0);
-    v128.store(dx1, b1, 16);
+  v128.store(y, a0);
+  v128.store(y, a1, 16);
+  v128.store(y, a2, 32);
+  v128.store(y, a3, 48);
+  v128.store(y, b0, 64);
+  v128.store(y, b1, 80);
+  v128.store(y, b2, 96);
+  v128.store(y, b3, 112);
+}
+
+/** The same for one row or input, the last of an odd number: its weights are `next` bytes apart, those of each four `step`. */
+function one(y: usize, x: usize, w: usize, next: usize, step: usize, n: usize): void {
+  let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
+  for (let i: usize = 1; i <= n; i++, x += 64) {
+    const s = splatAt(w);
+    a0 = madd(s, v128.load(x), a0);
+    a1 = madd(s, v128.load(x, 16), a1);
+    a2 = madd(s, v128.load(x, 32), a2);
+    a3 = madd(s, v128.load(x, 48), a3);
+    w += i % 4 ? next : step - 3 * next;
   }
-  if (inputs > 2) {
-    v128.store(dx2, c0);
-    v128.store(dx2, c1, 16);
-  }
-  if (inputs > 3) {
-    v128.store(dx3, d0);
-    v128.store(dx3, d1, 16);
-  }
+  v128.store(y, a0);
+  v128.store(y, a1, 16);
+  v128.store(y, a2, 32);
+  v128.store(y, a3, 48);
 }

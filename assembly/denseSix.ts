@@ -67,7 +67,7 @@ export function forwardSix(y: usize, z: usize, x: usize, w: usize, v: usize, n: 
 
 /**
  * Six inputs by eight tokens over `rows` rows, rows > 0; w: the panel of the first four. A panel a turn, with a way out after each
- * row as in forwardPanel.
+ * row as in pairTile (dense.ts).
  */
 export function backwardSix(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
   let a0 = v128.load(dx), a1 = v128.load(dx, 16);

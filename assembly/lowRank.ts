@@ -31,13 +31,13 @@ function projectQuad(z: usize, x: usize, f: usize, N: usize, stride: usize, scal
     let s = splatAt(f);
     a0 = madd(s, x0, a0);
     a1 = madd(s, x1, a1);
-    s = splatAt(f + 4);
+    s = v128.load32_splat(f, 4);
     b0 = madd(s, x0, b0);
     b1 = madd(s, x1, b1);
-    s = splatAt(f + 8);
+    s = v128.load32_splat(f, 8);
     c0 = madd(s, x0, c0);
     c1 = madd(s, x1, c1);
-    s = splatAt(f + 12);
+    s = v128.load32_splat(f, 12);
     d0 = madd(s, x0, d0);
     d1 = madd(s, x1, d1);
   }
@@ -111,7 +111,7 @@ export function expand(y: usize, z: usize, factor: usize, N: usize, rank: usize,
         const c0 = v128.load(zk, 128), c1 = v128.load(zk, 144), d0 = v128.load(zk, 192), d1 = v128.load(zk, 208);
         let f = factor + (k << 2), o = y + ((t * N) << FEATURE_SHIFT) + half;
         for (const last = o + (N << FEATURE_SHIFT); o < last; o += 64, f += rank << 2) {
-          const s0 = splatAt(f), s1 = splatAt(f + 4), s2 = splatAt(f + 8), s3 = splatAt(f + 12);
+          const s0 = splatAt(f), s1 = v128.load32_splat(f, 4), s2 = v128.load32_splat(f, 8), s3 = v128.load32_splat(f, 12);
           v128.store(o, madd(s3, d1, madd(s2, c1, madd(s1, b1, madd(s0, a1, v128.load(o, 16))))), 16);
           v128.store(o, madd(s3, d0, madd(s2, c0, madd(s1, b0, madd(s0, a0, v128.load(o))))));
         }

@@ -55,14 +55,10 @@ export function sddmmQuad(
     for (let t: usize = 0; t < tiles; t++) {
       const db = dy + ((t * M + b * blockRows) << FEATURE_SHIFT);
       for (let g = begin; g < end; g++) {
-        sampleTile(h, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), starts + ((b * groups + g) << 3), index);
+        sample16(h, 0, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), 64, 1, starts + ((b * groups + g) << 3), index);
       }
     }
   }
-}
-
-function sampleTile(h: usize, dy: usize, x: usize, s: usize, index: usize): void {
-  sampleGroup(4, h, 0, dy, x, 64, 1, s, index);
 }
 
 function sample16(h: usize, from: usize, up: usize, downT: usize, row: usize, scaling: f32, s: usize, index: usize): void {

@@ -9,7 +9,7 @@ import { FEATURE_SHIFT, LOADS_FIRST, WIDE_LANES, madd, splatAt } from './lanes';
 /** Bytes of a feature that three or four inputs go over at a time: a whole tile only fits the 16 vector registers where V8 pairs them. */
 export const SPAN: usize = WIDE_LANES ? 64 : 32;
 
-/** How far the row listed at i is from the block's first, in bytes of features. */
+/** How far the row listed at i is from the block's first, in bytes of features: backward, from the index; forward it stands there (`listed`). */
 @inline
 function rowAt(i: usize): usize {
   return <usize>load<u8>(i) << FEATURE_SHIFT;
@@ -19,7 +19,7 @@ function rowAt(i: usize): usize {
 export function forward1(rows: usize, a: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   do {
-    const p = rows + rowAt(i);
+    const p = rows + <usize>load<u16>(i);
     const w = splatAt(v);
     if (LOADS_FIRST) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -34,7 +34,7 @@ export function forward1(rows: usize, a: usize, v: usize, i: usize, last: usize)
       v128.store(p, madd(w, a3, v128.load(p, 48)), 48);
     }
     v += 4;
-    i++;
+    i += 2;
   } while (i < last);
   return v;
 }
@@ -44,8 +44,8 @@ export function forward2(rows: usize, a: usize, b: usize, v: usize, i: usize, la
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   do {
-    const p = rows + rowAt(i);
-    const w = splatAt(v), u = splatAt(v + 4);
+    const p = rows + <usize>load<u16>(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4);
     if (LOADS_FIRST) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
       v128.store(p, madd(u, b1, madd(w, a1, y1)), 16);
@@ -59,7 +59,7 @@ export function forward2(rows: usize, a: usize, b: usize, v: usize, i: usize, la
       v128.store(p, madd(u, b3, madd(w, a3, v128.load(p, 48))), 48);
     }
     v += 8;
-    i++;
+    i += 2;
   } while (i < last);
   return v;
 }
@@ -69,9 +69,9 @@ export function forward3(rows: usize, a: usize, b: usize, c: usize, v: usize, i:
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = WIDE_LANES ? v128.load(a, 32) : a0, a3 = WIDE_LANES ? v128.load(a, 48) : a0;
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
-  for (; i < last; i++, v += 12) {
-    const p = rows + rowAt(i);
-    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
+  for (; i < last; i += 2, v += 12) {
+    const p = rows + <usize>load<u16>(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
     if (WIDE_LANES) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
       v128.store(p, madd(s, c1, madd(u, b1, madd(w, a1, y1))), 16);
@@ -92,9 +92,9 @@ export function forward4(rows: usize, a: usize, b: usize, c: usize, d: usize, v:
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   const d0 = v128.load(d), d1 = v128.load(d, 16), d2 = WIDE_LANES ? v128.load(d, 32) : d0, d3 = WIDE_LANES ? v128.load(d, 48) : d0;
-  for (; i < last; i++, v += 16) {
-    const p = rows + rowAt(i);
-    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
+  for (; i < last; i += 2, v += 16) {
+    const p = rows + <usize>load<u16>(i);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
     if (WIDE_LANES) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
       v128.store(p, madd(q, d1, madd(s, c1, madd(u, b1, madd(w, a1, y1)))), 16);
@@ -135,7 +135,7 @@ export function backward2(rows: usize, a: usize, b: usize, v: usize, i: usize, l
   let b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   do {
     const p = rows + rowAt(i);
-    const w = splatAt(v), u = splatAt(v + 4);
+    const w = splatAt(v), u = v128.load32_splat(v, 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
     a0 = madd(w, p0, a0);
     b0 = madd(u, p0, b0);
@@ -166,7 +166,7 @@ export function backward3(rows: usize, a: usize, b: usize, c: usize, v: usize, i
   let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   for (; i < last; i++, v += 12) {
     const p = rows + rowAt(i);
-    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);
@@ -209,7 +209,7 @@ export function backward4(rows: usize, a: usize, b: usize, c: usize, d: usize, v
   let d0 = v128.load(d), d1 = v128.load(d, 16), d2 = WIDE_LANES ? v128.load(d, 32) : d0, d3 = WIDE_LANES ? v128.load(d, 48) : d0;
   for (; i < last; i++, v += 16) {
     const p = rows + rowAt(i);
-    const w = splatAt(v), u = splatAt(v + 4), s = splatAt(v + 8), q = splatAt(v + 12);
+    const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
     const p0 = v128.load(p), p1 = v128.load(p, 16);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);
@@ -260,7 +260,7 @@ export function backward2Twice(rows: usize, others: usize, a: usize, b: usize, c
   let c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48);
   let d0 = v128.load(d), d1 = v128.load(d, 16), d2 = v128.load(d, 32), d3 = v128.load(d, 48);
   do {
-    const row = rowAt(i), p = rows + row, q = others + row, w = splatAt(v), u = splatAt(v + 4);
+    const row = rowAt(i), p = rows + row, q = others + row, w = splatAt(v), u = v128.load32_splat(v, 4);
     const p0 = v128.load(p), p1 = v128.load(p, 16), p2 = v128.load(p, 32), p3 = v128.load(p, 48);
     a0 = madd(w, p0, a0);
     a1 = madd(w, p1, a1);

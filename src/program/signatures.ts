@@ -24,8 +24,8 @@ const downGrad = { dDownT: 'inout', h: 'in', up: 'in', rank: 'n', scaling: 'n' }
 const heads = { heads: 'n', kvHeads: 'n', D: 'n', scaling: 'n' } as const;
 
 export const SIGNATURES = {
-  spmmQuad: { y: 'out', init: 'init', x: 'in', w: 'in', ...quad },
-  spmmTQuad: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...quad },
+  spmmQuad: { y: 'out', init: 'init', x: 'in', w: 'in', ...quad, pairs: 'n', scratch: 'scratch' },
+  spmmTQuad: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...quad, pairs: 'n' },
   mergeQuad: { ...merge, ...quad },
   snapQuad: { ...snap, ...quad },
   sddmmQuad: { ...sampled, ...quad, tiles: 'tiles' },

@@ -59,6 +59,11 @@ export function isWhole({ format, pattern }: PackedWeight): boolean {
   return format !== 'dense' || pattern === 'dense';
 }
 
+/** Whether every row keeps two of each four inputs, no more and no fewer: kernels have loops for it. */
+export function keepsPairs({ pattern, kept, rows, cols }: PackedWeight): boolean {
+  return (pattern === '2:4' || pattern === '1:2') && cols % 4 === 0 && kept * 2 === rows * cols;
+}
+
 /** Bytes of all arrays. */
 export function packedBytes(weight: PackedWeight): number {
   return weight.values.byteLength + indexBytes(weight);

@@ -4,6 +4,7 @@ import { expectExact, expectSplitFree, expectWithin, largest, tolerance } from '
 import { eachFlavour } from './harness.ts';
 import { Random } from '../../src/core/random.ts';
 import { pack } from '../../src/sparse/pack.ts';
+import { keepsPairs } from '../../src/sparse/weight.ts';
 import { INITS, WeightCalls } from './weightCalls.ts';
 import { weightCases } from './weightCases.ts';
 
@@ -45,11 +46,14 @@ eachFlavour((flavour) => {
     });
   });
 
-  test('quads: a whole band of 16 tiles, a second, and one that ends after three', () => {
-    const [rows, cols, tiles] = [20, 24, 35];
+  // 300 inputs are 75 groups: a whole chunk and one that ends after three.
+  test.each([1, 0])('quads of 2:4, told so (%i) or not: a whole band of 16 tiles, a second, and one that ends after three', (pairs) => {
+    const [rows, cols, tiles] = [20, 300, 35];
     const random = new Random(7);
     const elements = integers(random, rows * cols).map((v, i) => ((i + Math.floor(i / 4)) % 4 < 2 ? v || 1 : 0));
-    const calls = new WeightCalls(pack('F32', elements, rows, cols, { format: 'quad' }), tiles);
+    const weight = pack('F32', elements, rows, cols, { format: 'quad' });
+    expect(keepsPairs(weight)).toBe(true);
+    const calls = new WeightCalls(weight, tiles, pairs);
     const values = calls.weight.values as Float32Array<ArrayBuffer>;
     const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
     for (const init of INITS) {

@@ -5,6 +5,7 @@ import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
 import { blockCount, pointerCount } from '../../src/sparse/csr.ts';
 import { quadBlocks } from '../../src/sparse/quad.ts';
 import type { BlockWeight, CsrWeight, PackedWeight } from '../../src/sparse/weight.ts';
+import { keepsPairs } from '../../src/sparse/weight.ts';
 import type { Elements } from './elements.ts';
 import { KernelCall } from './harness.ts';
 
@@ -42,10 +43,13 @@ export function transposed(
 export class WeightCalls {
   readonly weight: PackedWeight;
   readonly tiles: number;
+  /** What the products of quads are told: whether all rows keep two inputs. 0 is never wrong. */
+  readonly pairs: number;
 
-  constructor(weight: PackedWeight, tiles: number) {
+  constructor(weight: PackedWeight, tiles: number, pairs = Number(keepsPairs(weight))) {
     this.weight = weight;
     this.tiles = tiles;
+    this.pairs = pairs;
   }
 
   /** Floats of one side's activations: [tiles][features][16]. */
@@ -59,7 +63,7 @@ export class WeightCalls {
     const { out: y, init: from } = started(init, 'y', initial);
     const args = { y, init: from, x, w, M, K };
     if (this.weight.format === 'quad')
-      return new KernelCall('spmmQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
+      return new KernelCall('spmmQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index, pairs: this.pairs });
     if (this.weight.format === 'csr')
       return new KernelCall('spmmCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
     if (this.weight.format === 'block') return new KernelCall('spmmBlock', this.tiles, { ...args, ...structureOf(this.weight) });
@@ -86,7 +90,7 @@ export class WeightCalls {
     const { out: dx, init: from } = started(init, 'dx', initial);
     const args = { dx, init: from, dy, w, M, K };
     if (this.weight.format === 'quad')
-      return new KernelCall('spmmTQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index });
+      return new KernelCall('spmmTQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index, pairs: this.pairs });
     if (this.weight.format === 'csr') {
       const { w: wT, ...lists } = transposed(this.weight, w);
       return new KernelCall('spmmTCsr', this.tiles, { ...args, w: Float32Array.from(wT), ...lists });

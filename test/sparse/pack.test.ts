@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeWeights } from '../../src/core/dtypes.ts';
 import { Random } from '../../src/core/random.ts';
 import { keepMaskOf, pack, packDense, unpack, valueOrder } from '../../src/sparse/pack.ts';
-import { indexBytes, isWhole } from '../../src/sparse/weight.ts';
+import { indexBytes, isWhole, keepsPairs } from '../../src/sparse/weight.ts';
 import { sameBits } from '../kernels/claims.ts';
 import { BLOCKS, BLOCK_NAMES, eachInBlocks } from '../../src/sparse/block.ts';
 import { MASKS, blockMask, gaussians, masked } from '../kernels/data.ts';
@@ -196,4 +196,16 @@ test('for one token at a time too a mask that is given holds, whatever the eleme
   expect(sameBits(keepMaskOf(weight), keep)).toBe(true);
   const masked = elements.map((v, i) => (keep[i] ? v : 0));
   expect(sameBits(unpack(weight, weight.values), masked)).toBe(true);
+});
+
+test.each([
+  [true, '2:4', 8, '11001010 01010011'],
+  [true, '1:2, which is one', 8, '10011010 01010110'],
+  [false, 'a row that keeps one of four', 800, '1100'.repeat(399) + '1000'],
+  [false, '4:8, as many of other fours', 8, '11101000 00011110'],
+  [false, 'fours with one and with three', 4, '1000 0111 1000 0111'],
+  [false, 'a last group of two, which keeps one', 6, '011001 100110'],
+])('pairs: %s for %s', (expected, _, cols, mask) => {
+  const keep = Uint8Array.from(mask.replaceAll(' ', ''), Number);
+  expect(keepsPairs(pack('F32', Float32Array.from(keep), keep.length / cols, cols, { format: 'quad' }))).toBe(expected);
 });

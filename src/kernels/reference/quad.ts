@@ -41,6 +41,8 @@ export function spmmQuad(
   index: Uint8Array,
   M: number,
   K: number,
+  _pairs: number,
+  _scratch: null,
   begin: number,
   end: number,
 ): void {
@@ -56,6 +58,7 @@ export function spmmTQuad(
   index: Uint8Array,
   M: number,
   K: number,
+  _pairs: number,
   begin: number,
   end: number,
 ): void {
