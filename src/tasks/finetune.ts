@@ -276,15 +276,17 @@ class Run {
    */
   #saveResult(directory: string, which: 'all ranks' | 'kept ranks'): void {
     const { adapter: config, model, base } = this.#prepared;
+    if (!config) {
+      saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
+      return;
+    }
     const elastic = which === 'kept ranks' ? this.#elastic : undefined;
-    const modules = modulesToWrite(this.#trainer, elastic && ((name) => elastic.keptRank(name)));
-    if (config && elastic) {
+    if (elastic) {
       const whole = join(directory, 'super');
       createOutputDirectory(whole, 'allow');
       saveAdapter(whole, { config, modules: modulesToWrite(this.#trainer) });
     }
-    if (config) saveAdapter(directory, { config, modules });
-    else saveModel({ ...this.#trainer.trainedModel(), name: model.name }, directory, { copyFrom: base, existing: 'allow' });
+    saveAdapter(directory, { config, modules: modulesToWrite(this.#trainer, elastic && ((name) => elastic.keptRank(name))) });
   }
 
   /** Tells, and adds a line to the log. */
