@@ -15,13 +15,15 @@
 //   index   u8 a value: which row of the block
 //   values  column block by column block, row block by row block, input by input, rows ascending
 //
-// Work splits by tiles (spmm, spmmT), by rows (merge, sddmm) or by blocks of rows and inputs (transpose): whoever owns an
+// Work splits by pairs of tiles and strips of the output (spmm, spmmT), by rows (merge, sddmm) or by blocks of rows and inputs (transpose): whoever owns an
 // output sums it alone.
-import { ENDS_BETWEEN_TILES, FEATURE_SHIFT, madd, splatAt, start } from './lanes';
+import { ENDS_BETWEEN_TILES, FEATURE_SHIFT, fetchFeatures, madd, splatAt, start } from './lanes';
 
 /** Inputs of a column block, and rows of a block of W', as a shift. */
 export const COLUMNS_SHIFT: usize = 8;
 const BLOCK: usize = 1 << COLUMNS_SHIFT;
+/** Most features of the output in a unit: who takes many tiles of them reads only their weights. */
+const STRIP: usize = 1024;
 /** Pointers of a block of rows and inputs: where each input's values begin, and where the last one's end. */
 const POINTERS: usize = BLOCK + 1;
 
@@ -36,60 +38,64 @@ export function inputAt(n: usize): usize {
   return <usize>load<u8>(n) << FEATURE_SHIFT;
 }
 
-/** Y = (init or 0) + W X, for tiles [begin, end). y, init: [tiles][M][16]; x: [tiles][K][16]; w: merged f32 values. */
+/**
+ * Y = (init or 0) + W X, for units [begin, end): pairs of tiles of a strip of 1024 rows, strip by strip. y, init: [tiles][M][16];
+ * x: [tiles][K][16]; w: merged f32 values.
+ */
 export function spmmCsr(
-  y: usize, init: usize, x: usize, w: usize, rowPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+  y: usize, init: usize, x: usize, w: usize, rowPtr: usize, index: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  for (let t = begin; t < end; t++) start(y + ((t * M) << FEATURE_SHIFT), init ? init + ((t * M) << FEATURE_SHIFT) : 0, M << FEATURE_SHIFT);
-  for (let b: usize = 0; b < columnBlocks(K); b++) {
-    const rows = rowPtr + (b * (M + 1) << 2), block = x + (b << COLUMNS_SHIFT << FEATURE_SHIFT);
-    let t = begin;
-    for (; t + 2 <= end; t += 2) {
-      two(y + ((t * M) << FEATURE_SHIFT), M << FEATURE_SHIFT, block + ((t * K) << FEATURE_SHIFT), K << FEATURE_SHIFT, w, rows, index, M);
-    }
-    if (t < end) one(y + ((t * M) << FEATURE_SHIFT), block + ((t * K) << FEATURE_SHIFT), w, rows, index, M);
-  }
+  multiply(false, y, init, M, x, K, w, rowPtr, index, tiles, begin, end);
 }
 
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]; w, colPtr, index: of transposeCsr. */
+/**
+ * dX = (init or 0) + W' dY, for units [begin, end): pairs of tiles of a strip of 1024 inputs, strip by strip. dx, init: [tiles][K][16];
+ * dy: [tiles][M][16]; w, colPtr, index: of transposeCsr.
+ */
 export function spmmTCsr(
-  dx: usize, init: usize, dy: usize, w: usize, colPtr: usize, index: usize, M: usize, K: usize, begin: usize, end: usize,
+  dx: usize, init: usize, dy: usize, w: usize, colPtr: usize, index: usize, M: usize, K: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  for (let t = begin; t < end; t++) start(dx + ((t * K) << FEATURE_SHIFT), init ? init + ((t * K) << FEATURE_SHIFT) : 0, K << FEATURE_SHIFT);
-  // Block of rows by block of rows, so that theirs of dY stay in the first-level cache and dX streams by, as Y does.
-  for (let r: usize = 0; r < M; r += BLOCK, colPtr += (columnBlocks(K) * POINTERS) << 2) {
-    for (let t = begin; t < end; t += 2) {
-      const rows = dy + ((t * M + r) << FEATURE_SHIFT);
-      for (let b: usize = 0, columns = colPtr; b < K; b += BLOCK, columns += POINTERS << 2) {
-        const inputs = dx + ((t * K + b) << FEATURE_SHIFT), count = min(BLOCK, K - b);
-        if (t + 1 < end) two(inputs, K << FEATURE_SHIFT, rows, M << FEATURE_SHIFT, w, columns, index, count);
-        else one(inputs, rows, w, columns, index, count);
+  multiply(true, dx, init, K, dy, M, w, colPtr, index, tiles, begin, end);
+}
+
+/**
+ * Both directions: out, of so many features, is y or dx, and x, of so many inputs, what is read: a block of 256 of them is in the first-level
+ * cache for all of a strip that they are added to.
+ */
+function multiply(
+  transposed: bool, out: usize, init: usize, features: usize, x: usize, inputs: usize, w: usize, pointers: usize, index: usize,
+  tiles: usize, begin: usize, end: usize,
+): void {
+  const pairs = (tiles + 1) >> 1, outBytes = features << FEATURE_SHIFT, xBytes = inputs << FEATURE_SHIFT;
+  while (begin < end) {
+    const first = begin / pairs * STRIP, count = min(STRIP, features - first);
+    const from = begin % pairs << 1, to = min(tiles, from + (end - begin << 1));
+    begin += (to - from + 1) >> 1;
+    for (let t = from; t < to; t++) {
+      const at = t * outBytes + (first << FEATURE_SHIFT);
+      start(out + at, init ? init + at : 0, count << FEATURE_SHIFT);
+    }
+    for (let b: usize = 0; b < columnBlocks(inputs); b++) {
+      const width = min(BLOCK, inputs - (b << COLUMNS_SHIFT));
+      for (let t = from; t < to; t += 2) {
+        const block = x + t * xBytes + (b << COLUMNS_SHIFT << FEATURE_SHIFT), both: usize = t + 1 < to ? 1 : 0;
+        fetchFeatures(block, width);
+        fetchFeatures(block + xBytes * both, width);
+        // The pointers of W' come by blocks of its features, those of W for all in one.
+        const most = transposed ? BLOCK : count;
+        for (let i: usize = 0; i < count; i += most) {
+          const f = first + i, o = out + t * outBytes + (f << FEATURE_SHIFT);
+          const lists = pointers + ((transposed ? (b * columnBlocks(features) + (f >> COLUMNS_SHIFT)) * POINTERS : b * (features + 1) + f) << 2);
+          two(o, outBytes * both, block, xBytes * both, w, lists, index, min(most, count - i));
+        }
       }
     }
   }
 }
 
-/** Adds to `count` features of y the products that `rows` lists for each: features of x and w. */
-function one(y: usize, x: usize, w: usize, rows: usize, index: usize, count: usize): void {
-  for (let i: usize = 0; i < count; i++, y += 64) {
-    const n = <usize>load<u32>(rows + (i << 2)), last = w + (<usize>load<u32>(rows + (i << 2), 4) << 2);
-    let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
-    for (let listed = index + n, value = w + (n << 2); value < last; listed++, value += 4) {
-      const p = x + inputAt(listed), v = splatAt(value);
-      a0 = madd(v, v128.load(p), a0);
-      a1 = madd(v, v128.load(p, 16), a1);
-      a2 = madd(v, v128.load(p, 32), a2);
-      a3 = madd(v, v128.load(p, 48), a3);
-    }
-    v128.store(y, a1, 16);
-    v128.store(y, a0);
-    v128.store(y, a3, 48);
-    v128.store(y, a2, 32);
-  }
-}
-
 /**
- * The same for two tiles, which share each weight and what is listed. Each is a block of its own, with a way out between them: V8 moves
+ * Adds to `count` features of y, of two tiles, the products that `rows` lists for each: features of x and w. The tiles share each weight and what is
+ * listed; where there is one they are the same, done twice over. Each is a block of its own, with a way out between them: V8 moves
  * a block's loads to its start, and those of both would not fit the registers beside the sums.
  */
 function two(y: usize, yStride: usize, x: usize, xStride: usize, w: usize, rows: usize, index: usize, count: usize): void {

@@ -85,7 +85,7 @@ function multiply(
         for (; r < rows; r += 2) {
           const p = w + (((r >> 2) * K + k) << 4) + ((r & 2) << 2), o = y + t * stride + (r << FEATURE_SHIFT);
           if (r + 1 < M) forwardPair(o, xt, p, n);
-          else one(o, xt, p, 16, 64, n);
+          else rest(o, xt, p, 0, 16, 64, n);
         }
       }
     }
@@ -161,7 +161,7 @@ function multiplyT(
             continue;
           }
           if (k + 1 < K) backwardPair(o, d, wk, stride, rows);
-          else one(o, d, wk, 4, stride, rows);
+          else rest(o, d, wk, 0, 4, stride, rows);
           k += 2;
         }
       }
@@ -170,12 +170,12 @@ function multiplyT(
 }
 
 function forwardPair(y: usize, x: usize, w: usize, n: usize): void {
-  if (SIX_ROWS) fewPairs(y, x, w, 4, 16, 64, n);
+  if (SIX_ROWS) rest(y, x, w, 4, 16, 64, n);
   else pairTile(true, y, x, w, 64, n);
 }
 
 function backwardPair(dx: usize, dy: usize, w: usize, stride: usize, rows: usize): void {
-  if (SIX_ROWS) fewPairs(dx, dy, w, 16, 4, stride, rows);
+  if (SIX_ROWS) rest(dx, dy, w, 16, 4, stride, rows);
   else pairTile(false, dx, dy, w, stride, rows);
 }
 
@@ -317,10 +317,14 @@ function pairTile(forward: bool, y: usize, x: usize, w: usize, step: usize, n: u
   v128.store(y, b3, 112);
 }
 
-/** The same where six rows are the tile, for those that are left over: the second weight is `near` bytes on, the next ones `next`, of the four `step`. */
-function fewPairs(y: usize, x: usize, w: usize, near: usize, next: usize, step: usize, n: usize): void {
+/**
+ * The same in the least code: for the rows or inputs that tiles of six leave over, and for the last of an odd number, where `near` is 0, else how
+ * many bytes on the second weight is; the next ones are `next` on, those of the next four `step`.
+ */
+function rest(y: usize, x: usize, w: usize, near: usize, next: usize, step: usize, n: usize): void {
   let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
-  let b0 = v128.load(y, 64), b1 = v128.load(y, 80), b2 = v128.load(y, 96), b3 = v128.load(y, 112);
+  const z = near ? y + 64 : y;
+  let b0 = v128.load(z), b1 = v128.load(z, 16), b2 = v128.load(z, 32), b3 = v128.load(z, 48);
   for (let i: usize = 1; i <= n; i++, x += 64) {
     const s = splatAt(w), q = splatAt(w + near);
     let p = v128.load(x);
@@ -341,25 +345,9 @@ function fewPairs(y: usize, x: usize, w: usize, near: usize, next: usize, step: 
   v128.store(y, a1, 16);
   v128.store(y, a2, 32);
   v128.store(y, a3, 48);
-  v128.store(y, b0, 64);
-  v128.store(y, b1, 80);
-  v128.store(y, b2, 96);
-  v128.store(y, b3, 112);
-}
-
-/** The same for one row or input, the last of an odd number: its weights are `next` bytes apart, those of each four `step`. */
-function one(y: usize, x: usize, w: usize, next: usize, step: usize, n: usize): void {
-  let a0 = v128.load(y), a1 = v128.load(y, 16), a2 = v128.load(y, 32), a3 = v128.load(y, 48);
-  for (let i: usize = 1; i <= n; i++, x += 64) {
-    const s = splatAt(w);
-    a0 = madd(s, v128.load(x), a0);
-    a1 = madd(s, v128.load(x, 16), a1);
-    a2 = madd(s, v128.load(x, 32), a2);
-    a3 = madd(s, v128.load(x, 48), a3);
-    w += i % 4 ? next : step - 3 * next;
-  }
-  v128.store(y, a0);
-  v128.store(y, a1, 16);
-  v128.store(y, a2, 32);
-  v128.store(y, a3, 48);
+  if (near == 0) return;
+  v128.store(z, b0);
+  v128.store(z, b1, 16);
+  v128.store(z, b2, 32);
+  v128.store(z, b3, 48);
 }

@@ -154,8 +154,12 @@ export function dot(u: usize, d: usize, n: usize): f32 {
 }
 
 /** Starts an output region: zeros, or a copy of `init` (nothing to do where it is the output itself). */
-@inline
 export function start(out: usize, init: usize, bytes: usize): void {
   if (init == 0) memory.fill(out, 0, bytes);
   else if (init != out) memory.copy(out, init, bytes);
+}
+
+/** Reads a byte of each of so many features of a tile, in the order of memory: what reads them in no order would wait for each that is not in the caches. */
+export function fetchFeatures(x: usize, count: usize): void {
+  for (const last = x + (count << FEATURE_SHIFT); x < last; x += 64) load<u8>(x);
 }

@@ -16,8 +16,7 @@ export function multiplyAdds(y: usize, x: usize, w: usize, turns: usize, begin: 
     if (WIDE_LANES) {
       addFourVectors(out, x, s, t, u, v, turns);
     } else {
-      addTwoVectors(out, x, s, t, u, v, turns);
-      addTwoVectors(out + 32, x + 32, s, t, u, v, turns);
+      for (let half: usize = 0; half < 64; half += 32) addTwoVectors(out + half, x + half, s, t, u, v, turns);
     }
   }
 }
@@ -74,18 +73,14 @@ function addFourVectors(y: usize, x: usize, s: v128, t: v128, u: v128, v: v128, 
 /** bits[u][lane] = the bits that any word of run u and lane (4) has, for runs [begin, end) of 64 KiB. words [runs][4096][4], bits [runs][4]. */
 export function readRuns(bits: usize, words: usize, begin: usize, end: usize): void {
   for (let u = begin; u < end; u++) {
-    let a = i32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
-    for (let p = words + (u << RUN_SHIFT), last = p + (1 << RUN_SHIFT); p < last; p += 128) {
+    let a = i32x4.splat(0), b = a, c = a, d = a;
+    for (let p = words + (u << RUN_SHIFT), last = p + (1 << RUN_SHIFT); p < last; p += 64) {
       a = v128.or(a, v128.load(p));
       b = v128.or(b, v128.load(p, 16));
       c = v128.or(c, v128.load(p, 32));
       d = v128.or(d, v128.load(p, 48));
-      e = v128.or(e, v128.load(p, 64));
-      f = v128.or(f, v128.load(p, 80));
-      g = v128.or(g, v128.load(p, 96));
-      h = v128.or(h, v128.load(p, 112));
     }
-    v128.store(bits + (u << 4), v128.or(v128.or(v128.or(a, b), v128.or(c, d)), v128.or(v128.or(e, f), v128.or(g, h))));
+    v128.store(bits + (u << 4), v128.or(v128.or(a, b), v128.or(c, d)));
   }
 }
 

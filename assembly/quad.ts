@@ -14,8 +14,9 @@
 //   values  in the order of the index: for each listed row its kept inputs, ascending
 //   starts  [blocks][groups][2] u32 and one closing pair: where a group's index (in bytes) and values (in elements) begin
 //
-// Work splits by tiles (spmm, spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output sums it alone.
-import { FEATURE_SHIFT, WIDE_LANES, start } from './lanes';
+// Work splits by tiles and blocks (spmm), by tiles and strips of inputs (spmmT) or by groups (merge, sddmm, downGrad): whoever owns an output
+// sums it alone, and who takes many tiles of few blocks, or strips, reads only their weights.
+import { FEATURE_SHIFT, WIDE_LANES, fetchFeatures, start } from './lanes';
 import {
   SPAN, backward1, backward2, backward2Twice, backward3, backward4, forward1, forward2, forward3, forward4,
 } from './quadBuckets';
@@ -25,9 +26,11 @@ import {
  * that pass through it.
  */
 const MOST_ROWS: usize = 256;
-/** Groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
+/** Most groups walked for one tile before the next tile comes: their weights stay in the second-level cache. */
 const CHUNK: usize = 72;
-/** Tiles that go through all blocks before the next: what they read and add to again for each is then in the second-level cache. */
+/** Most chunks of a strip, which share a tile's rows of dy. */
+const STRIP: usize = 4;
+/** Tiles that go through all of the weight before the next: what they read and add to again is then in the second-level cache. */
 const BAND: usize = 16;
 
 @inline
@@ -62,45 +65,61 @@ export function endAt(i: usize): usize {
 }
 
 /**
- * Y = (init or 0) + W X, for tiles [begin, end). y, init: [tiles][M][16]; x: [tiles][K][16]; w: merged f32 values; pairs: 1 where every listed
- * row keeps two inputs, as in 2:4, for which there are loops that know it (up to 4 % faster); scratch: 42 KiB.
+ * Y = (init or 0) + W X, for units [begin, end): tiles of a block of rows, block by block, band by band. y, init: [tiles][M][16];
+ * x: [tiles][K][16]; w: merged f32 values; pairs: 1 where every listed row keeps two inputs, as in 2:4, for which there are loops that know it (up
+ * to 4 % faster); scratch: 42 KiB.
  */
 export function spmmQuad(
-  y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, pairs: i32, scratch: usize,
+  y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, pairs: i32, scratch: usize, tiles: usize,
   begin: usize, end: usize,
 ): void {
-  multiply(false, y, init, M, y, x, w, starts, index, M, K, pairs, scratch, begin, end);
+  multiply(false, y, init, M, y, x, w, starts, index, M, K, pairs, scratch, tiles, begin, end);
 }
 
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]; pairs as in spmmQuad. */
+/**
+ * dX = (init or 0) + W' dY, for units [begin, end): tiles of a strip of inputs, strip by strip, band by band. dx, init: [tiles][K][16];
+ * dy: [tiles][M][16]; pairs as in spmmQuad.
+ */
 export function spmmTQuad(
-  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, pairs: i32, begin: usize, end: usize,
+  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, pairs: i32, tiles: usize,
+  begin: usize, end: usize,
 ): void {
-  multiply(true, dx, init, K, dy, dx, w, starts, index, M, K, pairs, 0, begin, end);
+  multiply(true, dx, init, K, dy, dx, w, starts, index, M, K, pairs, 0, tiles, begin, end);
 }
 
-/** Both directions: `rows` is y or dy, `inputs` is x or dx, and `out`, of so many features, is the one that is written. */
+/**
+ * Both directions: `rows` is y or dy, `inputs` is x or dx, and `out`, of so many features, is the one that is written: a strip of it for a run
+ * of tiles, a block of rows forward, a few chunks of groups backward.
+ */
 @inline
 function multiply(
   transposed: bool, out: usize, init: usize, features: usize, rows: usize, inputs: usize, w: usize, starts: usize, index: usize,
-  M: usize, K: usize, pairs: i32, scratch: usize, begin: usize, end: usize,
+  M: usize, K: usize, pairs: i32, scratch: usize, tiles: usize, begin: usize, end: usize,
 ): void {
-  const groups = ceilShift(K, 2), blockRows = blockRowsOf(M), rowBytes = M << FEATURE_SHIFT, inputBytes = K << FEATURE_SHIFT;
-  for (; begin < end; begin += BAND) {
-    for (let b: usize = 0; b < blocksOf(M); b++) {
-      for (let chunk: usize = 0; chunk < groups; chunk += CHUNK) {
-        const first = starts + ((b * groups + chunk) << 3), last = first + (min(CHUNK, groups - chunk) << 3);
+  const groups = ceilShift(K, 2), chunks = (groups + CHUNK - 1) / CHUNK, blocks = blocksOf(M), blockRows = blockRowsOf(M);
+  const rowBytes = M << FEATURE_SHIFT, inputBytes = K << FEATURE_SHIFT, strips = transposed ? (chunks + STRIP - 1) / STRIP : blocks;
+  while (begin < end) {
+    const band = begin / (strips * BAND), unit = begin - band * strips * BAND, width = min(BAND, tiles - band * BAND);
+    const strip = unit / width, from = band * BAND + unit % width, to = min(band * BAND + width, from + (end - begin));
+    begin += to - from;
+    const firstBlock: usize = transposed ? 0 : strip, lastBlock = transposed ? blocks : strip + 1;
+    const firstChunk: usize = transposed ? chunks * strip / strips : 0, lastChunk = transposed ? chunks * (strip + 1) / strips : chunks;
+    for (let b = firstBlock; b < lastBlock; b++) {
+      for (let c = firstChunk; c < lastChunk; c++) {
+        const chunk = groups * c / chunks, first = starts + ((b * groups + chunk) << 3);
+        const last = starts + ((b * groups + groups * (c + 1) / chunks) << 3);
         const lists = transposed ? index : listed(scratch, index, <usize>load<u32>(first), <usize>load<u32>(last));
-        // Whoever is first to add to a part of the output starts it: it is still in the first-level cache then.
-        const feature = transposed ? chunk << 2 : b * blockRows, most = transposed ? CHUNK << 2 : blockRows;
-        const starting = transposed ? b == 0 : chunk == 0, bytes = min(most, features - feature) << FEATURE_SHIFT;
-        for (let t = begin, stop = min(begin + BAND, end); t < stop; t++) {
-          const at = (t * features + feature) << FEATURE_SHIFT, twice = WIDE_LANES && transposed && t + 1 < stop;
+        // The first to be added to a part of the output starts it: it is still in the first-level cache then.
+        const feature = transposed ? chunk << 2 : b * blockRows, most = transposed ? (last - first) >> 1 : blockRows;
+        const bytes = min(most, features - feature) << FEATURE_SHIFT, starting = transposed ? b == 0 : c == 0;
+        for (let t = from; t < to; t++) {
+          const at = (t * features + feature) << FEATURE_SHIFT, twice = WIDE_LANES && transposed && t + 1 < to;
           if (starting) {
             start(out + at, init ? init + at : 0, bytes);
             if (twice) start(out + at + inputBytes, init ? init + at + inputBytes : 0, bytes);
           }
           const block = rows + t * rowBytes + (b * blockRows << FEATURE_SHIFT);
+          fetchFeatures(block, min(blockRows, M - b * blockRows));
           let quad = inputs + t * inputBytes + (chunk << 2 << FEATURE_SHIFT);
           for (let s = first; s < last; s += 8, quad += 256) {
             if (twice) backwardGroupTwice(block, rowBytes, quad, inputBytes, w, s, lists);

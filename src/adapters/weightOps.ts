@@ -5,8 +5,8 @@ import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
 import { LEVELS } from '../quant/grid.ts';
-import { blockCount, pointerCount } from '../sparse/csr.ts';
-import { quadBlocks } from '../sparse/quad.ts';
+import { blockCount, csrStrips, pointerCount } from '../sparse/csr.ts';
+import { quadBlocks, quadStrips } from '../sparse/quad.ts';
 import type { PackedWeight } from '../sparse/weight.ts';
 import { isWhole, keepsPairs } from '../sparse/weight.ts';
 import type { ProgramBuilder } from '../program/program.ts';
@@ -96,8 +96,9 @@ export class WeightOps {
     const args = { y, init, x, w, M, K };
     const s = this.#structure;
     if (s.format === 'dense') b.emit('gemm', denseUnits(perTile(), M), { ...args, features: M });
-    else if (s.format === 'quad') b.emit('spmmQuad', perTile(), { ...args, ...s.args, pairs: Number(keepsPairs(this.weight)) });
-    else if (s.format === 'csr') b.emit('spmmCsr', perTile(), { ...args, ...s.args });
+    else if (s.format === 'quad')
+      b.emit('spmmQuad', perTile(quadBlocks(M)), { ...args, ...s.args, pairs: Number(keepsPairs(this.weight)) });
+    else if (s.format === 'csr') b.emit('spmmCsr', perTile(csrStrips(M), 2), { ...args, ...s.args });
     else b.emit('spmmBlock', perTile(), { ...args, ...s.args });
   }
 
@@ -118,8 +119,9 @@ export class WeightOps {
     const args = { dx, init, dy, w, M, K };
     const s = this.#structure;
     if (s.format === 'dense') b.emit('gemmT', denseUnits(perTile(), K), { ...args, features: M });
-    else if (s.format === 'quad') b.emit('spmmTQuad', perTile(), { ...args, ...s.args, pairs: Number(keepsPairs(this.weight)) });
-    else if (s.format === 'csr') b.emit('spmmTCsr', perTile(), { ...args, ...this.#transposed(b, w, s.args) });
+    else if (s.format === 'quad')
+      b.emit('spmmTQuad', perTile(quadStrips(K)), { ...args, ...s.args, pairs: Number(keepsPairs(this.weight)) });
+    else if (s.format === 'csr') b.emit('spmmTCsr', perTile(csrStrips(K), 2), { ...args, ...this.#transposed(b, w, s.args) });
     else b.emit('spmmTBlock', perTile(), { ...args, ...s.args });
   }
 

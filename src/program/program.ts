@@ -29,9 +29,9 @@ export interface PerTile {
 /** The units that an op's work splits into. */
 export type Units = number | PerTile;
 
-/** `each` units for every tile. */
-export function perTile(each = 1): PerTile {
-  return { of: 'tiles', each, band: 1, skip: 0, most: Infinity };
+/** `each` units for every tile, or for every `band` of them. */
+export function perTile(each = 1, band = 1): PerTile {
+  return { of: 'tiles', each, band, skip: 0, most: Infinity };
 }
 
 /** One unit for every tile of labelled tokens in the window [skip, skip + most). */

@@ -24,15 +24,15 @@ const downGrad = { dDownT: 'inout', h: 'in', up: 'in', rank: 'n', scaling: 'n' }
 const heads = { heads: 'n', kvHeads: 'n', D: 'n', scaling: 'n' } as const;
 
 export const SIGNATURES = {
-  spmmQuad: { y: 'out', init: 'init', x: 'in', w: 'in', ...quad, pairs: 'n', scratch: 'scratch' },
-  spmmTQuad: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...quad, pairs: 'n' },
+  spmmQuad: { y: 'out', init: 'init', x: 'in', w: 'in', ...quad, pairs: 'n', scratch: 'scratch', tiles: 'tiles' },
+  spmmTQuad: { dx: 'out', init: 'init', dy: 'in', w: 'in', ...quad, pairs: 'n', tiles: 'tiles' },
   mergeQuad: { ...merge, ...quad },
   snapQuad: { ...snap, ...quad },
   sddmmQuad: { ...sampled, ...quad, tiles: 'tiles' },
   upGradQuad: { ...upGrad, ...quad },
   downGradQuad: { ...downGrad, ...quad },
-  spmmCsr: { y: 'out', init: 'init', x: 'in', w: 'in', ...csr },
-  spmmTCsr: { dx: 'out', init: 'init', dy: 'in', w: 'in', colPtr: 'in', index: 'in', M: 'n', K: 'n' },
+  spmmCsr: { y: 'out', init: 'init', x: 'in', w: 'in', ...csr, tiles: 'tiles' },
+  spmmTCsr: { dx: 'out', init: 'init', dy: 'in', w: 'in', colPtr: 'in', index: 'in', M: 'n', K: 'n', tiles: 'tiles' },
   transposeCsr: { wT: 'out', colPtr: 'out', indexT: 'out', w: 'in', ...csr },
   mergeCsr: { ...merge, ...csr },
   snapCsr: { ...snap, ...csr },

@@ -6,15 +6,13 @@ import type { WeightDtype } from '../core/dtypes.ts';
 import type { Flavour, PackedFor } from '../core/flavour.ts';
 import { isBlockName } from './block.ts';
 import type { PackedWeight } from './weight.ts';
+import { TWO_OF_FOUR } from './weight.ts';
 
 /**
  * A mask that keeps less than this is faster in CSR than in quads, both products and merges together, on kernels of the flavour. As
  * `npm run bench:formats` gave it on Zen 4 with 512 tokens (bench/README.md); between the shapes' own crossings at most 6 % are left.
  */
 const CSR_BELOW = { plain: 0.4, relaxed: 0.45, wide: 0.45 } as const satisfies Record<Flavour, number>;
-
-/** Two of every four: quads then have one loop, of the kind that suits them best, and win on every flavour. */
-const TWO_OF_FOUR: readonly string[] = ['2:4', '1:2'];
 
 /**
  * From here on one token is faster with the zeros in place, by a quarter and for a third more bytes (`npm run bench:generate`): 16-bit

@@ -13,6 +13,11 @@ export function pointerCount(rows: number, cols: number): number {
   return blockCount(rows, cols) * (COLUMNS + 1);
 }
 
+/** Strips of the outputs of a product, forward, or of its inputs, backward, which it is shared out by. */
+export function csrStrips(features: number): number {
+  return Math.ceil(features / 1024);
+}
+
 export interface PackedCsr {
   readonly rowPtr: Uint32Array;
   readonly index: Uint8Array;

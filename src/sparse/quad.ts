@@ -46,6 +46,11 @@ export function quadBlocks(rows: number): number {
   return Math.ceil(rows / MOST_ROWS);
 }
 
+/** Strips of the inputs of a weight of so many columns, which the product with W' is shared out by: four chunks of 72 groups at most. */
+export function quadStrips(cols: number): number {
+  return Math.ceil(Math.ceil(Math.ceil(cols / 4) / 72) / 4);
+}
+
 /** Rows of each block; the last one may have fewer. */
 function blockRowsOf(rows: number): number {
   return Math.ceil(rows / quadBlocks(rows));

@@ -37,8 +37,12 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     format === 'dense' ? ['gemm', 'gemmT'] : [`spmm${suffix}` as KernelName, `spmmT${suffix}` as KernelName];
   // The dense products also take the features of a tile that W may be a band of.
   const sizes = format === 'dense' ? [M, M, K] : [M, K];
-  // Their units are rows or inputs of bands of tiles, the others' tiles.
-  const shared = (features: number): number[] => (format === 'dense' ? [TILES, 0, denseUnits(features, TILES)] : [0, TILES]);
+  // All units: of rows or inputs of bands of tiles, of one strip of all, by tiles or by two, of tiles.
+  const shared = (features: number): number[] =>
+    ({ dense: [TILES, 0, denseUnits(features, TILES)], quad: [TILES, 0, TILES], csr: [TILES, 0, Math.ceil(TILES / 2)], block: [0, TILES] })[
+      format
+    ];
+  const pairs = format === 'quad' ? [0] : [];
   const zeros = (n: number): Float64Array => new Float64Array(n);
   return {
     name,
@@ -46,14 +50,14 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     length: weight.values.length,
     multiply(x: Float64Array, w: Float64Array): Float64Array {
       const y = zeros(TILES * M * 16);
-      callReference(forward, [y, null, x, w, ...structure, ...sizes, ...shared(M)]);
+      callReference(forward, [y, null, x, w, ...structure, ...sizes, ...pairs, ...(format === 'quad' ? [null] : []), ...shared(M)]);
       return y;
     },
     multiplyT(dy: Float64Array, w: Float64Array): Float64Array {
       const dx = zeros(TILES * K * 16);
       const lists = weight.format === 'csr' ? Object.values(transposed(weight, w)) : [w, ...structure];
       const scratch = format === 'dense' ? [null] : [];
-      callReference(backward, [dx, null, dy, ...lists, ...sizes, ...scratch, ...shared(K)]);
+      callReference(backward, [dx, null, dy, ...lists, ...sizes, ...pairs, ...scratch, ...shared(K)]);
       return dx;
     },
     merge(w: Float64Array | null, up: Float64Array, downT: Float64Array): Float64Array {

@@ -62,6 +62,24 @@ eachFlavour((flavour) => {
     }
   });
 
+  // 1300 inputs are five chunks, of two and of three; 1100 features are a strip of 1024 and a short one. One tile is alone in its band.
+  test.each([
+    ['quad', 12, 1300, 17],
+    ['quad', 600, 12, 18],
+    ['csr', 12, 1100, 5],
+    ['csr', 1100, 12, 4],
+  ] as const)('%s of %i x %i, %i tiles: several strips of the output, shared out in any way', (format, rows, cols, tiles) => {
+    const random = new Random(rows);
+    const elements = integers(random, rows * cols).map((v, i) => (random.uniform() < 0.4 ? v || i % 3 : 0));
+    const calls = new WeightCalls(pack('F32', elements, rows, cols, { format }), tiles);
+    const values = calls.weight.values as Float32Array<ArrayBuffer>;
+    const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
+    for (const init of INITS) {
+      expectExact(calls.multiply(init, dy, x, values), flavour, init);
+      expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
+    }
+  });
+
   test.each(whole)("$name: <W x, y> = <x, W' y>: both directions read the same matrix", ({ forward, backward, x, dy }) => {
     const y = forward[0]!.run(flavour).get('y')!;
     const dx = backward[0]!.run(flavour).get('dx')!;

@@ -2,9 +2,9 @@
 import { transposeCsr } from '../../src/kernels/reference/csr.ts';
 import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
 import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
-import { blockCount, pointerCount } from '../../src/sparse/csr.ts';
-import { quadBlocks } from '../../src/sparse/quad.ts';
-import type { BlockWeight, CsrWeight, PackedWeight } from '../../src/sparse/weight.ts';
+import { blockCount, csrStrips, pointerCount } from '../../src/sparse/csr.ts';
+import { quadBlocks, quadStrips } from '../../src/sparse/quad.ts';
+import type { BlockWeight, CsrWeight, PackedWeight, QuadWeight } from '../../src/sparse/weight.ts';
 import { keepsPairs } from '../../src/sparse/weight.ts';
 import type { Elements } from './elements.ts';
 import { KernelCall } from './harness.ts';
@@ -57,15 +57,25 @@ export class WeightCalls {
     return this.tiles * TILE * (side === 'in' ? this.weight.cols : this.weight.rows);
   }
 
+  #quads({ starts, index }: QuadWeight): { starts: Uint32Array; index: Uint8Array; pairs: number; tiles: number } {
+    return { starts, index, pairs: this.pairs, tiles: this.tiles };
+  }
+
   /** y = init + W x, with f32 values. */
   multiply(init: Init, initial: Floats, x: Floats, w: Floats): KernelCall<'spmmQuad' | 'spmmCsr' | 'spmmBlock' | 'gemm'> {
     const { rows: M, cols: K } = this.weight;
     const { out: y, init: from } = started(init, 'y', initial);
     const args = { y, init: from, x, w, M, K };
+    const twos = Math.ceil(this.tiles / 2);
     if (this.weight.format === 'quad')
-      return new KernelCall('spmmQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index, pairs: this.pairs });
+      return new KernelCall('spmmQuad', this.tiles * quadBlocks(M), { ...args, ...this.#quads(this.weight) });
     if (this.weight.format === 'csr')
-      return new KernelCall('spmmCsr', this.tiles, { ...args, rowPtr: this.weight.rowPtr, index: this.weight.index });
+      return new KernelCall('spmmCsr', twos * csrStrips(M), {
+        ...args,
+        rowPtr: this.weight.rowPtr,
+        index: this.weight.index,
+        tiles: this.tiles,
+      });
     if (this.weight.format === 'block') return new KernelCall('spmmBlock', this.tiles, { ...args, ...structureOf(this.weight) });
     return new KernelCall('gemm', denseUnits(M, this.tiles), { ...args, features: M, tiles: this.tiles });
   }
@@ -89,11 +99,12 @@ export class WeightCalls {
     const { rows: M, cols: K } = this.weight;
     const { out: dx, init: from } = started(init, 'dx', initial);
     const args = { dx, init: from, dy, w, M, K };
+    const twos = Math.ceil(this.tiles / 2);
     if (this.weight.format === 'quad')
-      return new KernelCall('spmmTQuad', this.tiles, { ...args, starts: this.weight.starts, index: this.weight.index, pairs: this.pairs });
+      return new KernelCall('spmmTQuad', this.tiles * quadStrips(K), { ...args, ...this.#quads(this.weight) });
     if (this.weight.format === 'csr') {
       const { w: wT, ...lists } = transposed(this.weight, w);
-      return new KernelCall('spmmTCsr', this.tiles, { ...args, w: Float32Array.from(wT), ...lists });
+      return new KernelCall('spmmTCsr', twos * csrStrips(K), { ...args, w: Float32Array.from(wT), ...lists, tiles: this.tiles });
     }
     if (this.weight.format === 'block') return new KernelCall('spmmTBlock', this.tiles, { ...args, ...structureOf(this.weight) });
     return new KernelCall('gemmT', denseUnits(K, this.tiles), { ...args, features: M, tiles: this.tiles });

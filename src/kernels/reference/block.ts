@@ -1,7 +1,7 @@
 /** Oracles of the kernels over block-sparse weights (layout: assembly/block.ts). Units of merge and sample: strips. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries, UnitOf } from './sparse.ts';
-import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 /** Features of a strip: outputs, or inputs where a block has one output. */
 function stripOf(R: number, C: number): number {
@@ -56,7 +56,16 @@ export function spmmBlock(
   begin: number,
   end: number,
 ): void {
-  spmm(y, init, x, w, entries(starts, index, R, C, M, K), M, K, begin, end);
+  spmm(
+    y,
+    init,
+    x,
+    w,
+    entries(starts, index, R, C, M, K),
+    M,
+    K,
+    owned(end, M, (tile) => tile, begin, end),
+  );
 }
 
 export function spmmTBlock(
@@ -73,7 +82,16 @@ export function spmmTBlock(
   begin: number,
   end: number,
 ): void {
-  spmmT(dx, init, dy, w, entries(starts, index, R, C, M, K), M, K, begin, end);
+  spmmT(
+    dx,
+    init,
+    dy,
+    w,
+    entries(starts, index, R, C, M, K),
+    M,
+    K,
+    owned(end, K, (tile) => tile, begin, end),
+  );
 }
 
 export function mergeBlock(

@@ -1,7 +1,7 @@
 /** Oracles of the kernels over column-blocked CSR (layout: assembly/csr.ts). Units of merge and sample: rows. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const BLOCK = 256;
 const rowOf = (row: number): number => row;
@@ -22,6 +22,12 @@ function entries(rowPtr: Uint32Array, index: Uint8Array, M: number, K: number): 
   return { rows, cols };
 }
 
+/** Units of the products: pairs of tiles of a strip of 1024 features of the output, strip by strip. */
+const unitOf =
+  (tiles: number) =>
+  (tile: number, feature: number): number =>
+    Math.floor(feature / 1024) * Math.ceil(tiles / 2) + Math.floor(tile / 2);
+
 export function spmmCsr(
   y: Float64Array,
   init: Maybe,
@@ -31,10 +37,11 @@ export function spmmCsr(
   index: Uint8Array,
   M: number,
   K: number,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  spmm(y, init, x, w, entries(rowPtr, index, M, K), M, K, begin, end);
+  spmm(y, init, x, w, entries(rowPtr, index, M, K), M, K, owned(tiles, M, unitOf(tiles), begin, end));
 }
 
 /** Reads the transposed index: for each block of inputs, each block of rows: each input's rows. */
@@ -63,10 +70,11 @@ export function spmmTCsr(
   index: Uint8Array,
   M: number,
   K: number,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  spmmT(dx, init, dy, w, transposedEntries(colPtr, index, M, K), M, K, begin, end);
+  spmmT(dx, init, dy, w, transposedEntries(colPtr, index, M, K), M, K, owned(tiles, K, unitOf(tiles), begin, end));
 }
 
 /** Units are blocks of rows and inputs. */

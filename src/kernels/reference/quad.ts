@@ -1,7 +1,7 @@
 /** Oracles of the kernels over pattern-bucketed quads (layout: assembly/quad.ts). Units of merge and sample: groups of four inputs. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
 
@@ -32,6 +32,23 @@ function entries(starts: Uint32Array, index: Uint8Array, M: number, K: number): 
   return { rows: Uint32Array.from(rows), cols: Uint32Array.from(cols) };
 }
 
+/** Where strips of inputs begin: as few equal ones as have four chunks at most, which are as few equal ones as have 72 groups at most. */
+function stripsOf(K: number): number[] {
+  const groups = Math.ceil(K / 4);
+  const chunks = Math.ceil(groups / 72);
+  const strips = Math.ceil(chunks / 4);
+  return Array.from({ length: strips }, (_, s) => Math.floor((groups * Math.floor((chunks * s) / strips)) / chunks) * 4);
+}
+
+/** Units of the products: tiles of a strip of the output, strip by strip, in bands of 16 tiles; `firsts` are where strips begin. */
+const unitOf =
+  (tiles: number, firsts: readonly number[]) =>
+  (tile: number, feature: number): number => {
+    const band = tile - (tile % 16);
+    const strip = firsts.filter((first) => first <= feature).length - 1;
+    return band * firsts.length + strip * Math.min(16, tiles - band) + (tile - band);
+  };
+
 export function spmmQuad(
   y: Float64Array,
   init: Maybe,
@@ -43,10 +60,12 @@ export function spmmQuad(
   K: number,
   _pairs: number,
   _scratch: null,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  spmm(y, init, x, w, entries(starts, index, M, K), M, K, begin, end);
+  const blocks = Array.from({ length: Math.ceil(M / 256) }, (_, b) => b * blockRowsOf(M));
+  spmm(y, init, x, w, entries(starts, index, M, K), M, K, owned(tiles, M, unitOf(tiles, blocks), begin, end));
 }
 
 export function spmmTQuad(
@@ -59,10 +78,11 @@ export function spmmTQuad(
   M: number,
   K: number,
   _pairs: number,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  spmmT(dx, init, dy, w, entries(starts, index, M, K), M, K, begin, end);
+  spmmT(dx, init, dy, w, entries(starts, index, M, K), M, K, owned(tiles, K, unitOf(tiles, stripsOf(K)), begin, end));
 }
 
 export function mergeQuad(

@@ -12,7 +12,21 @@ export interface Entries {
 /** Which unit of work an entry belongs to: its row, or its group of four inputs. */
 export type UnitOf = (row: number, col: number) => number;
 
-/** Y = (init or 0) + W X, for tiles [begin, end). */
+/** The features of tiles that units [begin, end) own, 1 for each: [tiles][features]. */
+export function owned(
+  tiles: number,
+  features: number,
+  unitOf: (tile: number, feature: number) => number,
+  begin: number,
+  end: number,
+): Uint8Array {
+  return Uint8Array.from({ length: tiles * features }, (_, n) => {
+    const unit = unitOf(Math.floor(n / features), n % features);
+    return Number(unit >= begin && unit < end);
+  });
+}
+
+/** Y = (init or 0) + W X, where it is owned. */
 export function spmm(
   y: Float64Array,
   init: Maybe,
@@ -21,13 +35,44 @@ export function spmm(
   e: Entries,
   M: number,
   K: number,
-  begin: number,
-  end: number,
+  own: Uint8Array,
 ): void {
-  start(y, init, begin * M * TILE, end * M * TILE);
-  for (let n = 0; n < e.rows.length; n++) {
-    const [i, j] = [e.rows[n]!, e.cols[n]!];
-    for (let t = begin; t < end; t++) addFeature(y, feature(t, i, M), w[n]!, x, feature(t, j, K));
+  product(y, init, x, w, { out: e.rows, in: e.cols }, M, K, own);
+}
+
+/** dX = (init or 0) + W' dY, where it is owned. */
+export function spmmT(
+  dx: Float64Array,
+  init: Maybe,
+  dy: Float64Array,
+  w: Float64Array,
+  e: Entries,
+  M: number,
+  K: number,
+  own: Uint8Array,
+): void {
+  product(dx, init, dy, w, { out: e.cols, in: e.rows }, K, M, own);
+}
+
+function product(
+  y: Float64Array,
+  init: Maybe,
+  x: Float64Array,
+  w: Float64Array,
+  e: { readonly out: Uint32Array; readonly in: Uint32Array },
+  outputs: number,
+  inputs: number,
+  own: Uint8Array,
+): void {
+  own.forEach((mine, n) => {
+    if (mine) start(y, init, n * TILE, (n + 1) * TILE);
+  });
+  const tiles = own.length / outputs;
+  for (let n = 0; n < e.out.length; n++) {
+    const [i, j] = [e.out[n]!, e.in[n]!];
+    for (let t = 0; t < tiles; t++) {
+      if (own[t * outputs + i]) addFeature(y, feature(t, i, outputs), w[n]!, x, feature(t, j, inputs));
+    }
   }
 }
 
@@ -46,25 +91,6 @@ export function spmv(
   for (let n = 0; n < e.rows.length; n++) {
     const i = e.rows[n]!;
     if (i >= first && i < last) y[i]! += weightAt(values, n, dtype) * x[e.cols[n]!]!;
-  }
-}
-
-/** dX = (init or 0) + W' dY, for tiles [begin, end). */
-export function spmmT(
-  dx: Float64Array,
-  init: Maybe,
-  dy: Float64Array,
-  w: Float64Array,
-  e: Entries,
-  M: number,
-  K: number,
-  begin: number,
-  end: number,
-): void {
-  start(dx, init, begin * K * TILE, end * K * TILE);
-  for (let n = 0; n < e.rows.length; n++) {
-    const [i, j] = [e.rows[n]!, e.cols[n]!];
-    for (let t = begin; t < end; t++) addFeature(dx, feature(t, j, K), w[n]!, dy, feature(t, i, M));
   }
 }
 
