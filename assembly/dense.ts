@@ -2,8 +2,8 @@
 //
 //   gemm   Y = W X     gemmT  dX = W' dY          W is M x K (out x in)
 //
-// One layout serves both directions: forward reads a panel along K, backward reads four inputs of each panel, one
-// cache line. The register tiles: two rows (or inputs) by sixteen tokens here, six by eight (denseSix.ts), wider ones (denseWide.ts).
+// One layout serves both directions: forward reads a panel along K, backward reads a few inputs of each panel, side by
+// side. The register tiles: two rows (or inputs) by sixteen tokens here, six by eight (denseSix.ts), wider ones (denseWide.ts).
 // `features` is the row count of the tiles that y or dy belongs to, for a W that is a band of rows of a larger one.
 //
 // Work splits into bands of 32 tiles by twelve rows, forward, or twelve inputs, backward: however few tokens there are all
@@ -58,7 +58,7 @@ function multiply(
     start(y + at, init ? init + at : 0, (last - first) << FEATURE_SHIFT);
   }
   // Equal runs of inputs: a short last one would load and store y for little.
-  const runs = K <= ONE_RUN ? <usize>1 : (K + INPUTS - 1) / INPUTS;
+  const runs = K > ONE_RUN ? (K + INPUTS - 1) / INPUTS : min<usize>(K, 1);
   for (let run: usize = 0; run < runs; run++) {
     const k = K * run / runs, n = K * (run + 1) / runs - k;
     for (let m = first; m < last; m += TURN) {
@@ -169,6 +169,7 @@ function multiplyT(
   }
 }
 
+/** pairTile is where the plain build spends its time; a build whose tiles are of six has little left for it, and is spared its length. */
 function forwardPair(y: usize, x: usize, w: usize, n: usize): void {
   if (SIX_ROWS) rest(y, x, w, 4, 16, 64, n);
   else pairTile(true, y, x, w, 64, n);

@@ -67,7 +67,7 @@ export function endAt(i: usize): usize {
 /**
  * Y = (init or 0) + W X, for units [begin, end): tiles of a block of rows, block by block, band by band. y, init: [tiles][M][16];
  * x: [tiles][K][16]; w: merged f32 values; pairs: 1 where every listed row keeps two inputs, as in 2:4, for which there are loops that know it (up
- * to 4 % faster); scratch: 42 KiB.
+ * to 4 % faster; wide ones have theirs backward anyway); scratch: 42 KiB.
  */
 export function spmmQuad(
   y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, M: usize, K: usize, pairs: i32, scratch: usize, tiles: usize,
@@ -134,8 +134,8 @@ function multiply(
 }
 
 /**
- * Bytes [from, to) of the index as u16, each times the bytes of a feature: what the forward loops, short of instructions, need not do a tile.
- * Gives where the index would begin if all of it stood there.
+ * Bytes [from, to) of the index as u16, each times the bytes of a feature: rows are offsets then, which spares the forward loops an instruction a row,
+ * and they are short of instructions; patterns and counts are shifted back. Gives where the index would begin if all of it stood there.
  */
 function listed(lists: usize, index: usize, from: usize, to: usize): usize {
   const base = lists - (from << 1);

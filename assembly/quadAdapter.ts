@@ -55,6 +55,7 @@ export function sddmmQuad(
     for (let t: usize = 0; t < tiles; t++) {
       const db = dy + ((t * M + b * blockRows) << FEATURE_SHIFT);
       for (let g = begin; g < end; g++) {
+        // The same code as a merge's: one of its own, with a known stride, is 2 % faster, for 600 bytes of the edge entry.
         sample16(h, 0, db, x + ((t * K + (g << 2)) << FEATURE_SHIFT), 64, 1, starts + ((b * groups + g) << 3), index);
       }
     }

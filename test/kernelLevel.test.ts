@@ -85,3 +85,8 @@ describe('bad input', () => {
     expect(() => layer.forward(x, tokens)).toThrow(/at most 16 tokens, got 19/);
   });
 });
+
+it('a weight without inputs, or without outputs, gives zeros', () => {
+  expect(spmm(pack(new Float32Array(0), 4, 0), new Float32Array(0), 3)).toEqual(new Float32Array(12));
+  expect(spmmT(pack(new Float32Array(0), 0, 4), new Float32Array(0), 3)).toEqual(new Float32Array(12));
+});

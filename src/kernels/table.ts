@@ -8,8 +8,8 @@ export type KernelName = keyof Kernels;
 export const TILE = 16;
 /** Floats of a chunk: the unit in which flat runs of parameters are updated and summed. */
 export const CHUNK = 256;
-/** Bytes of a worker's own scratch: 15360 inputs as the dense product of one token spreads them, which is the most that a kernel asks for. */
-export const SCRATCH_BYTES = 15360 * 16;
+/** Bytes of a worker's own scratch: 30720 inputs as the dense product of one token spreads them, which is the most that a kernel asks for. */
+export const SCRATCH_BYTES = 30720 * 8;
 
 /** Element types as kernels take them. */
 export const DTYPE_CODE = { F32: 0, F16: 1, BF16: 2 } as const;

@@ -11,6 +11,11 @@ const SHAPES = [
   { features: 24, M: 8, K: 13, tiles: 2 },
   { features: 530, M: 515, K: 7, tiles: 2 },
   { features: 12, M: 5, K: 1030, tiles: 2 },
+  // What ends in the first turn of a tile, after one, two or three.
+  { features: 4, M: 3, K: 1, tiles: 2 },
+  { features: 3, M: 3, K: 2, tiles: 2 },
+  { features: 5, M: 5, K: 3, tiles: 2 },
+  { features: 1, M: 1, K: 3, tiles: 2 },
   // More tiles than two bands of units have.
   { features: 30, M: 26, K: 29, tiles: 67 },
 ];

@@ -4,7 +4,8 @@ import { expectExact, expectSplitFree, expectWithin, largest, tolerance } from '
 import { eachFlavour } from './harness.ts';
 import { Random } from '../../src/core/random.ts';
 import { pack } from '../../src/sparse/pack.ts';
-import { keepsPairs } from '../../src/sparse/weight.ts';
+import { indexBytes, keepsPairs } from '../../src/sparse/weight.ts';
+import { SCRATCH_BYTES } from '../../src/kernels/table.ts';
 import { INITS, WeightCalls } from './weightCalls.ts';
 import { weightCases } from './weightCases.ts';
 
@@ -60,6 +61,16 @@ eachFlavour((flavour) => {
       expectExact(calls.multiply(init, dy, x, values), flavour, init);
       expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
     }
+  });
+
+  test('quads: lists of a chunk stand at the start of the scratch, though all of the index would not fit it', () => {
+    const random = new Random(3);
+    const elements = integers(random, 512 * 1024).map((v, i) => ((i + Math.floor(i / 4)) % 4 < 2 ? v || 1 : 0));
+    const weight = pack('F32', elements, 512, 1024, { format: 'quad' });
+    expect(indexBytes(weight) * 2).toBeGreaterThan(SCRATCH_BYTES);
+    const calls = new WeightCalls(weight, 1);
+    const [x, y] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
+    expectExact(calls.multiply('other', y, x, weight.values as Float32Array<ArrayBuffer>), flavour);
   });
 
   // 1300 inputs are five chunks, of two and of three; 1100 features are a strip of 1024 and a short one. One tile is alone in its band.

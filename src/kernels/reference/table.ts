@@ -3,6 +3,7 @@
  * address (f64 for f32, in the same layout), null for address 0 and for scratch. The type makes a kernel without an
  * oracle, or one with more parameters than its kernel, not compile.
  */
+import { explain } from '../../core/errors.ts';
 import type { KernelName, Kernels } from '../table.ts';
 import { attention, attentionBackward, sumHeads } from './attention.ts';
 import * as block from './block.ts';
@@ -45,7 +46,9 @@ export const REFERENCE = {
   ...limits,
 } satisfies { readonly [K in KernelName]: Oracle<K> };
 
-/** Runs the oracle of a kernel. */
+/** Runs the oracle of a kernel. Throws where arguments are missing: an `end` that is not there would compute nothing, and agree with anything. */
 export function callReference(kernel: KernelName, args: readonly OracleArgument[]): void {
+  const { length } = REFERENCE[kernel];
+  if (args.length < length) throw new TypeError(explain(kernel, `${length} arguments`, `${args.length}`));
   (REFERENCE[kernel] as (...args: readonly never[]) => void)(...(args as readonly never[]));
 }
