@@ -69,6 +69,8 @@ function multiply(
   const pairs = (tiles + 1) >> 1, outBytes = features << FEATURE_SHIFT, xBytes = inputs << FEATURE_SHIFT;
   while (begin < end) {
     const first = begin / pairs * STRIP, count = min(STRIP, features - first);
+    // The pointers of W' come by blocks of its features, those of W for all in one.
+    const most = transposed ? BLOCK : count;
     const from = begin % pairs << 1, to = min(tiles, from + (end - begin << 1));
     begin += (to - from + 1) >> 1;
     for (let t = from; t < to; t++) {
@@ -81,8 +83,6 @@ function multiply(
         const block = x + t * xBytes + (b << COLUMNS_SHIFT << FEATURE_SHIFT), both: usize = t + 1 < to ? 1 : 0;
         fetchFeatures(block, width);
         fetchFeatures(block + xBytes * both, width);
-        // The pointers of W' come by blocks of its features, those of W for all in one.
-        const most = transposed ? BLOCK : count;
         for (let i: usize = 0; i < count; i += most) {
           const f = first + i, o = out + t * outBytes + (f << FEATURE_SHIFT);
           const lists = pointers + ((transposed ? (b * columnBlocks(features) + (f >> COLUMNS_SHIFT)) * POINTERS : b * (features + 1) + f) << 2);

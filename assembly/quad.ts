@@ -120,6 +120,7 @@ function multiply(
           }
           const block = rows + t * rowBytes + (b * blockRows << FEATURE_SHIFT);
           fetchFeatures(block, min(blockRows, M - b * blockRows));
+          if (twice) fetchFeatures(block + rowBytes, min(blockRows, M - b * blockRows));
           let quad = inputs + t * inputBytes + (chunk << 2 << FEATURE_SHIFT);
           for (let s = first; s < last; s += 8, quad += 256) {
             if (twice) backwardGroupTwice(block, rowBytes, quad, inputBytes, w, s, lists);

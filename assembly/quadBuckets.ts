@@ -9,7 +9,13 @@ import { FEATURE_SHIFT, LOADS_FIRST, WIDE_LANES, madd, splatAt } from './lanes';
 /** Bytes of a feature that three or four inputs go over at a time: a whole tile only fits the 16 vector registers where V8 pairs them. */
 export const SPAN: usize = WIDE_LANES ? 64 : 32;
 
-/** How far the row listed at i is from the block's first, in bytes of features: backward, from the index; forward it stands there (`listed`). */
+/** How far the row listed at i is from the block's first, in bytes of features: forward, where they are spread (`listed` in quad.ts). */
+@inline
+function spreadAt(i: usize): usize {
+  return <usize>load<u16>(i);
+}
+
+/** The same backward, from the index itself. */
 @inline
 function rowAt(i: usize): usize {
   return <usize>load<u8>(i) << FEATURE_SHIFT;
@@ -19,7 +25,7 @@ function rowAt(i: usize): usize {
 export function forward1(rows: usize, a: usize, v: usize, i: usize, last: usize): usize {
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   do {
-    const p = rows + <usize>load<u16>(i);
+    const p = rows + spreadAt(i);
     const w = splatAt(v);
     if (LOADS_FIRST) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -44,7 +50,7 @@ export function forward2(rows: usize, a: usize, b: usize, v: usize, i: usize, la
   const a0 = v128.load(a), a1 = v128.load(a, 16), a2 = v128.load(a, 32), a3 = v128.load(a, 48);
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
   do {
-    const p = rows + <usize>load<u16>(i);
+    const p = rows + spreadAt(i);
     const w = splatAt(v), u = v128.load32_splat(v, 4);
     if (LOADS_FIRST) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -70,7 +76,7 @@ export function forward3(rows: usize, a: usize, b: usize, c: usize, v: usize, i:
   const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = WIDE_LANES ? v128.load(b, 32) : b0, b3 = WIDE_LANES ? v128.load(b, 48) : b0;
   const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   for (; i < last; i += 2, v += 12) {
-    const p = rows + <usize>load<u16>(i);
+    const p = rows + spreadAt(i);
     const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8);
     if (WIDE_LANES) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);
@@ -93,7 +99,7 @@ export function forward4(rows: usize, a: usize, b: usize, c: usize, d: usize, v:
   const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = WIDE_LANES ? v128.load(c, 32) : c0, c3 = WIDE_LANES ? v128.load(c, 48) : c0;
   const d0 = v128.load(d), d1 = v128.load(d, 16), d2 = WIDE_LANES ? v128.load(d, 32) : d0, d3 = WIDE_LANES ? v128.load(d, 48) : d0;
   for (; i < last; i += 2, v += 16) {
-    const p = rows + <usize>load<u16>(i);
+    const p = rows + spreadAt(i);
     const w = splatAt(v), u = v128.load32_splat(v, 4), s = v128.load32_splat(v, 8), q = v128.load32_splat(v, 12);
     if (WIDE_LANES) {
       const y0 = v128.load(p), y1 = v128.load(p, 16), y2 = v128.load(p, 32), y3 = v128.load(p, 48);

@@ -51,7 +51,7 @@ eachFlavour((flavour) => {
   test.each([1, 0])('quads of 2:4, told so (%i) or not: a whole band of 16 tiles, a second, and one that ends after three', (pairs) => {
     const [rows, cols, tiles] = [20, 300, 35];
     const random = new Random(7);
-    const elements = integers(random, rows * cols).map((v, i) => ((i + Math.floor(i / 4)) % 4 < 2 ? v || 1 : 0));
+    const elements = twoOfFour(random, rows * cols);
     const weight = pack('F32', elements, rows, cols, { format: 'quad' });
     expect(keepsPairs(weight)).toBe(true);
     const calls = new WeightCalls(weight, tiles, pairs);
@@ -65,7 +65,7 @@ eachFlavour((flavour) => {
 
   test('quads: lists of a chunk stand at the start of the scratch, though all of the index would not fit it', () => {
     const random = new Random(3);
-    const elements = integers(random, 512 * 1024).map((v, i) => ((i + Math.floor(i / 4)) % 4 < 2 ? v || 1 : 0));
+    const elements = twoOfFour(random, 512 * 1024);
     const weight = pack('F32', elements, 512, 1024, { format: 'quad' });
     expect(indexBytes(weight) * 2).toBeGreaterThan(SCRATCH_BYTES);
     const calls = new WeightCalls(weight, 1);
@@ -108,6 +108,11 @@ eachFlavour((flavour) => {
     },
   );
 });
+
+/** Integers of which two of every four are kept, others in each row. */
+function twoOfFour(random: Random, n: number): Float32Array<ArrayBuffer> {
+  return integers(random, n).map((v, i) => ((i + Math.floor(i / 4)) % 4 < 2 ? v || 1 : 0));
+}
 
 /** Exact for small integers. */
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
