@@ -20,11 +20,17 @@
 //           fewer, and so has the last panel: nothing is padded
 //   starts  [segments][strips][2] u32 and one closing pair: where a strip's index (in bytes) and values (in elements) begin
 //
-// Work splits by tiles (spmm, spmmT) or by strips (merge, sddmm): whoever owns an output sums it alone.
-import { FEATURE_SHIFT, LOADS_FIRST, madd, splatAt, start } from './lanes';
+// Work splits by tiles and parts of the output (spmm, spmmT) or by strips (merge, sddmm): whoever owns an output sums it alone, and who takes many
+// tiles of few parts reads only their weights.
+import { FEATURE_SHIFT, LOADS_FIRST, fetchFeatures, madd, splatAt, start } from './lanes';
 
-/** Features of the strips that are walked for one tile before the next tile comes: 512 KiB of weights at most, in the second-level cache. */
-const TURN: usize = 512;
+/**
+ * Features of a part of the output, and of the strips that are walked for one tile before the next tile comes: 512 KiB of weights at most, in the
+ * second-level cache.
+ */
+const PART: usize = 512;
+/** Tiles that go through all of a part's weights before the next: what they read and add to again is then in the second-level cache. */
+const BAND: usize = 16;
 
 /** Whether strips are inputs. */
 @inline
@@ -68,59 +74,61 @@ export function listed(s: usize, features: usize, wide: usize): usize {
   return <usize>load<u32>(s, 8) - <usize>load<u32>(s);
 }
 
-/** Y = (init or 0) + W X, for tiles [begin, end). y, init: [tiles][M][16]; x: [tiles][K][16]; w: merged f32 values. */
+/**
+ * Y = (init or 0) + W X, for units [begin, end): tiles of a part of 512 rows, part by part, band by band. y, init: [tiles][M][16];
+ * x: [tiles][K][16]; w: merged f32 values.
+ */
 export function spmmBlock(
-  y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, R: usize, C: usize, M: usize, K: usize, begin: usize, end: usize,
-): void {
-  startTiles(y, init, M, begin, end);
-  if (stripsAreInputs(R)) scatterSingles(x, K, C, y, M, w, starts, index, begin, end);
-  else if (entryShift(R, C)) gatherFours(y, M, R, x, K, w, starts, index, begin, end);
-  else gatherSingles(y, M, R, x, K, w, starts, index, begin, end);
-}
-
-/** dX = (init or 0) + W' dY, for tiles [begin, end). dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
-export function spmmTBlock(
-  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, R: usize, C: usize, M: usize, K: usize, begin: usize, end: usize,
-): void {
-  startTiles(dx, init, K, begin, end);
-  if (stripsAreInputs(R)) gatherSingles(dx, K, C, dy, M, w, starts, index, begin, end);
-  else if (entryShift(R, C)) scatterFours(dy, M, R, dx, K, w, starts, index, begin, end);
-  else scatterSingles(dy, M, R, dx, K, w, starts, index, begin, end);
-}
-
-function startTiles(out: usize, init: usize, features: usize, begin: usize, end: usize): void {
-  const bytes = features << FEATURE_SHIFT;
-  for (let t = begin; t < end; t++) start(out + t * bytes, init ? init + t * bytes : 0, bytes);
-}
-
-function gatherSingles(p: usize, P: usize, strip: usize, q: usize, Q: usize, w: usize, starts: usize, index: usize, begin: usize, end: usize): void {
-  walk(true, 0, p, P, strip, q, Q, w, starts, index, begin, end);
-}
-
-function gatherFours(p: usize, P: usize, strip: usize, q: usize, Q: usize, w: usize, starts: usize, index: usize, begin: usize, end: usize): void {
-  walk(true, 2, p, P, strip, q, Q, w, starts, index, begin, end);
-}
-
-function scatterSingles(p: usize, P: usize, strip: usize, q: usize, Q: usize, w: usize, starts: usize, index: usize, begin: usize, end: usize): void {
-  walk(false, 0, p, P, strip, q, Q, w, starts, index, begin, end);
-}
-
-function scatterFours(p: usize, P: usize, strip: usize, q: usize, Q: usize, w: usize, starts: usize, index: usize, begin: usize, end: usize): void {
-  walk(false, 2, p, P, strip, q, Q, w, starts, index, begin, end);
-}
-
-/** Both directions. p: [tiles][P][16], the side of the strips; q: [tiles][Q][16], the side that they list. */
-@inline
-function walk(
-  gathers: bool, wide: usize, p: usize, P: usize, strip: usize, q: usize, Q: usize, w: usize, starts: usize, index: usize,
+  y: usize, init: usize, x: usize, w: usize, starts: usize, index: usize, R: usize, C: usize, M: usize, K: usize, tiles: usize,
   begin: usize, end: usize,
 ): void {
-  const strips = ceilDiv(P, strip), turn = TURN / strip;
-  for (let first: usize = 0, segment = starts; first < Q; first += <usize>1 << segmentShift(wide), segment += strips << 3) {
-    for (let from: usize = 0; from < strips; from += turn) {
+  multiply(!stripsAreInputs(R), y, init, M, x, K, w, starts, index, stripOf(R, C), entryShift(R, C), tiles, begin, end);
+}
+
+/** dX = (init or 0) + W' dY, for units [begin, end): tiles of a part of 512 inputs. dx, init: [tiles][K][16]; dy: [tiles][M][16]. */
+export function spmmTBlock(
+  dx: usize, init: usize, dy: usize, w: usize, starts: usize, index: usize, R: usize, C: usize, M: usize, K: usize, tiles: usize,
+  begin: usize, end: usize,
+): void {
+  multiply(stripsAreInputs(R), dx, init, K, dy, M, w, starts, index, stripOf(R, C), entryShift(R, C), tiles, begin, end);
+}
+
+/** Both: out, of so many features, has the strips (gathers) or is what they list, and x, of so many inputs, is the other. */
+function multiply(
+  gathers: bool, out: usize, init: usize, features: usize, x: usize, inputs: usize, w: usize, starts: usize, index: usize,
+  strip: usize, wide: usize, tiles: usize, begin: usize, end: usize,
+): void {
+  const parts = ceilDiv(features, PART);
+  while (begin < end) {
+    const band = begin / (parts * BAND), unit = begin - band * parts * BAND, width = min(BAND, tiles - band * BAND);
+    const part = unit / width * PART, from = band * BAND + unit % width, to = min(band * BAND + width, from + (end - begin));
+    const partEnd = min(part + PART, features);
+    begin += to - from;
+    for (let t = from; t < to; t++) {
+      const at = (t * features + part) << FEATURE_SHIFT;
+      start(out + at, init ? init + at : 0, (partEnd - part) << FEATURE_SHIFT);
+    }
+    if (gathers) walk(true, out, features, strip, x, inputs, wide, w, starts, index, part, partEnd, 0, inputs, from, to);
+    else walk(false, x, inputs, strip, out, features, wide, w, starts, index, 0, inputs, part, partEnd, from, to);
+  }
+}
+
+/**
+ * For features [from, to) of the strips' side and [first, last) of the one that they list. p: [tiles][P][16], the side of the
+ * strips; q: [tiles][Q][16], the side that they list.
+ */
+function walk(
+  gathers: bool, p: usize, P: usize, strip: usize, q: usize, Q: usize, wide: usize, w: usize, starts: usize, index: usize,
+  from: usize, to: usize, first: usize, last: usize, begin: usize, end: usize,
+): void {
+  const strips = ceilDiv(P, strip), shift = segmentShift(wide);
+  for (let o = first; o < last; o += <usize>1 << shift) {
+    const segment = starts + ((o >> shift) * strips << 3);
+    for (let f = from; f < to; f += PART) {
       for (let t = begin; t < end; t++) {
-        const list = q + ((t * Q + first) << FEATURE_SHIFT);
-        for (let k = from, last = min(from + turn, strips); k < last; k++) {
+        const list = q + ((t * Q + o) << FEATURE_SHIFT);
+        fetchFeatures(list, min(<usize>1 << shift, Q - o));
+        for (let k = f / strip, stop = ceilDiv(min(f + PART, to), strip); k < stop; k++) {
           const s = segment + (k << 3);
           let features = min(strip, P - k * strip), panel = p + ((t * P + k * strip) << FEATURE_SHIFT);
           const n = listed(s, features, wide), i = index + <usize>load<u32>(s);
@@ -133,9 +141,8 @@ function walk(
             } else if (wide) scatter4(panel, list, v, i, n);
             else scatter1(panel, list, v, i, n);
           }
-          for (let f: usize = 0; f < features; f++) {
-            if (gathers) gatherRest(panel + (f << FEATURE_SHIFT), list, v + (f << 2), features << 2, i, n, wide);
-            else scatterRest(panel + (f << FEATURE_SHIFT), list, v + (f << 2), features << 2, i, n, wide);
+          for (let j: usize = 0; j < features; j++) {
+            rest(gathers, panel + (j << FEATURE_SHIFT), list, v + (j << 2), features << 2, i, n, wide);
           }
         }
       }
@@ -144,19 +151,18 @@ function walk(
 }
 
 function gather1(panel: usize, list: usize, w: usize, i: usize, n: usize): void {
-  gatherHalf(0, panel, list, w, i, n);
-  gatherHalf(0, panel + 32, list + 32, w, i, n);
+  for (let h: usize = 0; h < 64; h += 32) gatherHalf(0, panel + h, list + h, w, i, n);
 }
 
 function gather4(panel: usize, list: usize, w: usize, i: usize, n: usize): void {
-  gatherHalf(2, panel, list, w, i, n);
-  gatherHalf(2, panel + 32, list + 32, w, i, n);
+  for (let h: usize = 0; h < 64; h += 32) gatherHalf(2, panel + h, list + h, w, i, n);
 }
 
 /**
  * A panel's four features by eight tokens, over n listed features, n > 0. Four a turn, with a way out after each: an entry
  * of four at the edge may have less, V8 looks for interrupts once a turn, and Node 20 takes all loads of a piece of code
- * without a branch to its front, which for more than one would be more than there are registers.
+ * without a branch to its front, which for more than one would be more than there are registers. The weights' pointer moves on with
+ * each: V8 adds the memory's address and a splat's offset before the loop, and there are registers for three such sums, not for fifteen.
  */
 @inline
 function gatherHalf(wide: usize, o: usize, list: usize, w: usize, i: usize, n: usize): void {
@@ -178,53 +184,56 @@ function gatherHalf(wide: usize, o: usize, list: usize, w: usize, i: usize, n: u
     d0 = madd(s, x0, d0);
     d1 = madd(s, x1, d1);
     if (n == 1) break;
+    w += 16;
     p = wide ? p + 64 : entryAt(i + 1, list, wide);
     x0 = v128.load(p), x1 = v128.load(p, 16);
-    s = v128.load32_splat(w, 16);
+    s = v128.load32_splat(w);
     a0 = madd(s, x0, a0);
     a1 = madd(s, x1, a1);
-    s = v128.load32_splat(w, 20);
+    s = v128.load32_splat(w, 4);
     b0 = madd(s, x0, b0);
     b1 = madd(s, x1, b1);
-    s = v128.load32_splat(w, 24);
+    s = v128.load32_splat(w, 8);
     c0 = madd(s, x0, c0);
     c1 = madd(s, x1, c1);
-    s = v128.load32_splat(w, 28);
+    s = v128.load32_splat(w, 12);
     d0 = madd(s, x0, d0);
     d1 = madd(s, x1, d1);
     if (n == 2) break;
+    w += 16;
     p = wide ? p + 64 : entryAt(i + 2, list, wide);
     x0 = v128.load(p), x1 = v128.load(p, 16);
-    s = v128.load32_splat(w, 32);
+    s = v128.load32_splat(w);
     a0 = madd(s, x0, a0);
     a1 = madd(s, x1, a1);
-    s = v128.load32_splat(w, 36);
+    s = v128.load32_splat(w, 4);
     b0 = madd(s, x0, b0);
     b1 = madd(s, x1, b1);
-    s = v128.load32_splat(w, 40);
+    s = v128.load32_splat(w, 8);
     c0 = madd(s, x0, c0);
     c1 = madd(s, x1, c1);
-    s = v128.load32_splat(w, 44);
+    s = v128.load32_splat(w, 12);
     d0 = madd(s, x0, d0);
     d1 = madd(s, x1, d1);
     if (n == 3) break;
+    w += 16;
     p = wide ? p + 64 : entryAt(i + 3, list, wide);
     x0 = v128.load(p), x1 = v128.load(p, 16);
-    s = v128.load32_splat(w, 48);
+    s = v128.load32_splat(w);
     a0 = madd(s, x0, a0);
     a1 = madd(s, x1, a1);
-    s = v128.load32_splat(w, 52);
+    s = v128.load32_splat(w, 4);
     b0 = madd(s, x0, b0);
     b1 = madd(s, x1, b1);
-    s = v128.load32_splat(w, 56);
+    s = v128.load32_splat(w, 8);
     c0 = madd(s, x0, c0);
     c1 = madd(s, x1, c1);
-    s = v128.load32_splat(w, 60);
+    s = v128.load32_splat(w, 12);
     d0 = madd(s, x0, d0);
     d1 = madd(s, x1, d1);
     n -= 4;
     if (n == 0) break;
-    w += 64;
+    w += 16;
     i += wide ? 1 : 4;
   }
   v128.store(o, a1, 16);
@@ -244,13 +253,11 @@ function entryAt(i: usize, list: usize, wide: usize): usize {
 }
 
 function scatter1(panel: usize, list: usize, w: usize, i: usize, n: usize): void {
-  scatterHalf(0, panel, list, w, i, n);
-  scatterHalf(0, panel + 32, list + 32, w, i, n);
+  for (let h: usize = 0; h < 64; h += 32) scatterHalf(0, panel + h, list + h, w, i, n);
 }
 
 function scatter4(panel: usize, list: usize, w: usize, i: usize, n: usize): void {
-  scatterHalf(2, panel, list, w, i, n);
-  scatterHalf(2, panel + 32, list + 32, w, i, n);
+  for (let h: usize = 0; h < 64; h += 32) scatterHalf(2, panel + h, list + h, w, i, n);
 }
 
 /** To n listed features, by eight tokens, what a panel's four features give them. Four a turn as in gatherHalf. */
@@ -263,20 +270,23 @@ function scatterHalf(wide: usize, x: usize, list: usize, w: usize, i: usize, n: 
     let s = v128.load32_splat(w), t = v128.load32_splat(w, 4), u = v128.load32_splat(w, 8), v = v128.load32_splat(w, 12);
     addProducts(o, s, a0, a1, t, b0, b1, u, c0, c1, v, d0, d1);
     if (n == 1) return;
+    w += 16;
     o = wide ? o + 64 : entryAt(i + 1, list, wide);
-    s = v128.load32_splat(w, 16), t = v128.load32_splat(w, 20), u = v128.load32_splat(w, 24), v = v128.load32_splat(w, 28);
+    s = v128.load32_splat(w), t = v128.load32_splat(w, 4), u = v128.load32_splat(w, 8), v = v128.load32_splat(w, 12);
     addProducts(o, s, a0, a1, t, b0, b1, u, c0, c1, v, d0, d1);
     if (n == 2) return;
+    w += 16;
     o = wide ? o + 64 : entryAt(i + 2, list, wide);
-    s = v128.load32_splat(w, 32), t = v128.load32_splat(w, 36), u = v128.load32_splat(w, 40), v = v128.load32_splat(w, 44);
+    s = v128.load32_splat(w), t = v128.load32_splat(w, 4), u = v128.load32_splat(w, 8), v = v128.load32_splat(w, 12);
     addProducts(o, s, a0, a1, t, b0, b1, u, c0, c1, v, d0, d1);
     if (n == 3) return;
+    w += 16;
     o = wide ? o + 64 : entryAt(i + 3, list, wide);
-    s = v128.load32_splat(w, 48), t = v128.load32_splat(w, 52), u = v128.load32_splat(w, 56), v = v128.load32_splat(w, 60);
+    s = v128.load32_splat(w), t = v128.load32_splat(w, 4), u = v128.load32_splat(w, 8), v = v128.load32_splat(w, 12);
     addProducts(o, s, a0, a1, t, b0, b1, u, c0, c1, v, d0, d1);
     n -= 4;
     if (n == 0) return;
-    w += 64;
+    w += 16;
     i += wide ? 1 : 4;
   }
 }
@@ -296,30 +306,15 @@ function addProducts(
   }
 }
 
-/** One feature of a panel at the edge, which has less than four; `stride` bytes from one of its weights to the next. */
-function gatherRest(o: usize, list: usize, w: usize, stride: usize, i: usize, n: usize, wide: usize): void {
-  let a0 = v128.load(o), a1 = v128.load(o, 16), a2 = v128.load(o, 32), a3 = v128.load(o, 48);
-  for (let j: usize = 0; j < n; j++, w += stride) {
-    const p = list + (listedAt(i, j, wide) << FEATURE_SHIFT), v = splatAt(w);
-    a0 = madd(v, v128.load(p), a0);
-    a1 = madd(v, v128.load(p, 16), a1);
-    a2 = madd(v, v128.load(p, 32), a2);
-    a3 = madd(v, v128.load(p, 48), a3);
-  }
-  v128.store(o, a1, 16);
-  v128.store(o, a0);
-  v128.store(o, a3, 48);
-  v128.store(o, a2, 32);
-}
-
-/** The same, the other way. */
-function scatterRest(x: usize, list: usize, w: usize, stride: usize, i: usize, n: usize, wide: usize): void {
-  const a0 = v128.load(x), a1 = v128.load(x, 16), a2 = v128.load(x, 32), a3 = v128.load(x, 48);
-  for (let j: usize = 0; j < n; j++, w += stride) {
-    const o = list + (listedAt(i, j, wide) << FEATURE_SHIFT), v = splatAt(w);
-    v128.store(o, madd(v, a1, v128.load(o, 16)), 16);
-    v128.store(o, madd(v, a0, v128.load(o)));
-    v128.store(o, madd(v, a3, v128.load(o, 48)), 48);
-    v128.store(o, madd(v, a2, v128.load(o, 32)), 32);
+/** One feature of a panel at the edge, which has less than four, both ways; `stride` bytes from one of its weights to the next. */
+function rest(gathers: bool, own: usize, list: usize, w: usize, stride: usize, i: usize, n: usize, wide: usize): void {
+  for (let h: usize = 0; h < 64; h += 16, own += 16, list += 16) {
+    let a = v128.load(own);
+    for (let j: usize = 0; j < n; j++) {
+      const p = list + (listedAt(i, j, wide) << FEATURE_SHIFT), v = splatAt(w + j * stride);
+      if (gathers) a = madd(v, v128.load(p), a);
+      else v128.store(p, madd(v, a, v128.load(p)));
+    }
+    if (gathers) v128.store(own, a);
   }
 }

@@ -2,7 +2,7 @@
 import type { Constant } from '../core/constant.ts';
 import { explain } from '../core/errors.ts';
 import { CHUNK, DTYPE_CODE } from '../kernels/table.ts';
-import { BLOCKS, stripCount, tokenUnits } from '../sparse/block.ts';
+import { BLOCKS, blockParts, stripCount, tokenUnits } from '../sparse/block.ts';
 import type { BlockName } from '../sparse/block.ts';
 import { LEVELS } from '../quant/grid.ts';
 import { blockCount, csrStrips, pointerCount } from '../sparse/csr.ts';
@@ -99,7 +99,7 @@ export class WeightOps {
     else if (s.format === 'quad')
       b.emit('spmmQuad', perTile(quadBlocks(M)), { ...args, ...s.args, pairs: Number(keepsPairs(this.weight)) });
     else if (s.format === 'csr') b.emit('spmmCsr', perTile(csrStrips(M), 2), { ...args, ...s.args });
-    else b.emit('spmmBlock', perTile(), { ...args, ...s.args });
+    else b.emit('spmmBlock', perTile(blockParts(M)), { ...args, ...s.args });
   }
 
   /** y = (init or 0) + W x for one token: values are read as they are stored, not unpacked. */
@@ -122,7 +122,7 @@ export class WeightOps {
     else if (s.format === 'quad')
       b.emit('spmmTQuad', perTile(quadStrips(K)), { ...args, ...s.args, pairs: Number(keepsPairs(this.weight)) });
     else if (s.format === 'csr') b.emit('spmmTCsr', perTile(csrStrips(K), 2), { ...args, ...this.#transposed(b, w, s.args) });
-    else b.emit('spmmTBlock', perTile(), { ...args, ...s.args });
+    else b.emit('spmmTBlock', perTile(blockParts(K)), { ...args, ...s.args });
   }
 
   /** CSR of W' as scratch, for one use. */

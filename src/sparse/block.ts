@@ -45,6 +45,11 @@ export function stripCount(block: BlockName, rows: number, cols: number): number
   return sidesOf(block, rows, cols).strips;
 }
 
+/** Parts of an output of so many features, which products are shared out by. */
+export function blockParts(features: number): number {
+  return Math.ceil(features / 512);
+}
+
 /** The units that the product with one token splits into: those that own rows of y. */
 export function tokenUnits(block: BlockName, rows: number, cols: number): number {
   const { across, strips, segment } = sidesOf(block, rows, cols);

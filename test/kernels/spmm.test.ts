@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { fullest, gaussians, integers } from './data.ts';
+import { blockMask, fullest, gaussians, integers, masked } from './data.ts';
 import { expectExact, expectSplitFree, expectWithin, largest, tolerance } from './claims.ts';
 import { eachFlavour } from './harness.ts';
 import { Random } from '../../src/core/random.ts';
+import { BLOCK_NAMES } from '../../src/sparse/block.ts';
 import { pack } from '../../src/sparse/pack.ts';
 import { indexBytes, keepsPairs } from '../../src/sparse/weight.ts';
 import { SCRATCH_BYTES } from '../../src/kernels/table.ts';
@@ -90,6 +91,23 @@ eachFlavour((flavour) => {
       expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
     }
   });
+
+  // 1300 features are two parts of 512, of two segments or one each, and a short one. One tile is alone in its band, or two are.
+  test.each(BLOCK_NAMES.flatMap((block) => [[block, 13, 1300, 17] as const, [block, 1300, 13, 18] as const]))(
+    'blocks of %s in %i x %i, %i tiles: several parts of the output, shared out in any way',
+    (block, rows, cols, tiles) => {
+      const random = new Random(rows);
+      const keep = blockMask(random, rows, cols, block, 0.6);
+      const elements = masked(integers(random, rows * cols), keep);
+      const calls = new WeightCalls(pack('F32', elements, rows, cols, { keep, format: 'block', block }), tiles);
+      const values = calls.weight.values as Float32Array<ArrayBuffer>;
+      const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
+      for (const init of INITS) {
+        expectExact(calls.multiply(init, dy, x, values), flavour, init);
+        expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
+      }
+    },
+  );
 
   test.each(whole)("$name: <W x, y> = <x, W' y>: both directions read the same matrix", ({ forward, backward, x, dy }) => {
     const y = forward[0]!.run(flavour).get('y')!;

@@ -1,7 +1,7 @@
 /** The calls that a packed weight answers, whatever its format: the kernels of quads, CSR, blocks and panels behind one face. */
 import { transposeCsr } from '../../src/kernels/reference/csr.ts';
 import { DTYPE_CODE, TILE } from '../../src/kernels/table.ts';
-import { BLOCKS, stripCount, tokenUnits } from '../../src/sparse/block.ts';
+import { BLOCKS, blockParts, stripCount, tokenUnits } from '../../src/sparse/block.ts';
 import { blockCount, csrStrips, pointerCount } from '../../src/sparse/csr.ts';
 import { quadBlocks, quadStrips } from '../../src/sparse/quad.ts';
 import type { BlockWeight, CsrWeight, PackedWeight, QuadWeight } from '../../src/sparse/weight.ts';
@@ -61,6 +61,10 @@ export class WeightCalls {
     return { starts, index, pairs: this.pairs, tiles: this.tiles };
   }
 
+  #blocks(weight: BlockWeight): ReturnType<typeof structureOf> & { tiles: number } {
+    return { ...structureOf(weight), tiles: this.tiles };
+  }
+
   /** y = init + W x, with f32 values. */
   multiply(init: Init, initial: Floats, x: Floats, w: Floats): KernelCall<'spmmQuad' | 'spmmCsr' | 'spmmBlock' | 'gemm'> {
     const { rows: M, cols: K } = this.weight;
@@ -76,7 +80,8 @@ export class WeightCalls {
         index: this.weight.index,
         tiles: this.tiles,
       });
-    if (this.weight.format === 'block') return new KernelCall('spmmBlock', this.tiles, { ...args, ...structureOf(this.weight) });
+    if (this.weight.format === 'block')
+      return new KernelCall('spmmBlock', this.tiles * blockParts(M), { ...args, ...this.#blocks(this.weight) });
     return new KernelCall('gemm', denseUnits(M, this.tiles), { ...args, features: M, tiles: this.tiles });
   }
 
@@ -106,7 +111,8 @@ export class WeightCalls {
       const { w: wT, ...lists } = transposed(this.weight, w);
       return new KernelCall('spmmTCsr', twos * csrStrips(K), { ...args, w: Float32Array.from(wT), ...lists, tiles: this.tiles });
     }
-    if (this.weight.format === 'block') return new KernelCall('spmmTBlock', this.tiles, { ...args, ...structureOf(this.weight) });
+    if (this.weight.format === 'block')
+      return new KernelCall('spmmTBlock', this.tiles * blockParts(K), { ...args, ...this.#blocks(this.weight) });
     return new KernelCall('gemmT', denseUnits(K, this.tiles), { ...args, features: M, tiles: this.tiles });
   }
 

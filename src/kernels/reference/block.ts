@@ -1,7 +1,7 @@
 /** Oracles of the kernels over block-sparse weights (layout: assembly/block.ts). Units of merge and sample: strips. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries, UnitOf } from './sparse.ts';
-import { downGrad, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, inBands, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 /** Features of a strip: outputs, or inputs where a block has one output. */
 function stripOf(R: number, C: number): number {
@@ -42,6 +42,9 @@ function entries(starts: Uint32Array, index: Uint8Array, R: number, C: number, M
   return { rows: Uint32Array.from(rows), cols: Uint32Array.from(cols) };
 }
 
+/** Where parts of an output begin: 512 features each. */
+const partsOf = (features: number): number[] => Array.from({ length: Math.ceil(features / 512) }, (_, part) => part * 512);
+
 export function spmmBlock(
   y: Float64Array,
   init: Maybe,
@@ -53,19 +56,11 @@ export function spmmBlock(
   C: number,
   M: number,
   K: number,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  spmm(
-    y,
-    init,
-    x,
-    w,
-    entries(starts, index, R, C, M, K),
-    M,
-    K,
-    owned(end, M, (tile) => tile, begin, end),
-  );
+  spmm(y, init, x, w, entries(starts, index, R, C, M, K), M, K, owned(tiles, M, inBands(tiles, partsOf(M)), begin, end));
 }
 
 export function spmmTBlock(
@@ -79,19 +74,11 @@ export function spmmTBlock(
   C: number,
   M: number,
   K: number,
+  tiles: number,
   begin: number,
   end: number,
 ): void {
-  spmmT(
-    dx,
-    init,
-    dy,
-    w,
-    entries(starts, index, R, C, M, K),
-    M,
-    K,
-    owned(end, K, (tile) => tile, begin, end),
-  );
+  spmmT(dx, init, dy, w, entries(starts, index, R, C, M, K), M, K, owned(tiles, K, inBands(tiles, partsOf(K)), begin, end));
 }
 
 export function mergeBlock(

@@ -1,7 +1,7 @@
 /** Oracles of the kernels over pattern-bucketed quads (layout: assembly/quad.ts). Units of merge and sample: groups of four inputs. */
 import type { Maybe, Packed } from './layout.ts';
 import type { Entries } from './sparse.ts';
-import { downGrad, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
+import { downGrad, inBands, merge, owned, sddmm, snap, spmm, spmmT, spmv, upGrad } from './sparse.ts';
 
 const groupOf = (_row: number, col: number): number => Math.floor(col / 4);
 
@@ -40,15 +40,6 @@ function stripsOf(K: number): number[] {
   return Array.from({ length: strips }, (_, s) => Math.floor((groups * Math.floor((chunks * s) / strips)) / chunks) * 4);
 }
 
-/** Units of the products: tiles of a strip of the output, strip by strip, in bands of 16 tiles; `firsts` are where strips begin. */
-const unitOf =
-  (tiles: number, firsts: readonly number[]) =>
-  (tile: number, feature: number): number => {
-    const band = tile - (tile % 16);
-    const strip = firsts.filter((first) => first <= feature).length - 1;
-    return band * firsts.length + strip * Math.min(16, tiles - band) + (tile - band);
-  };
-
 export function spmmQuad(
   y: Float64Array,
   init: Maybe,
@@ -65,7 +56,7 @@ export function spmmQuad(
   end: number,
 ): void {
   const blocks = Array.from({ length: Math.ceil(M / 256) }, (_, b) => b * blockRowsOf(M));
-  spmm(y, init, x, w, entries(starts, index, M, K), M, K, owned(tiles, M, unitOf(tiles, blocks), begin, end));
+  spmm(y, init, x, w, entries(starts, index, M, K), M, K, owned(tiles, M, inBands(tiles, blocks), begin, end));
 }
 
 export function spmmTQuad(
@@ -82,7 +73,7 @@ export function spmmTQuad(
   begin: number,
   end: number,
 ): void {
-  spmmT(dx, init, dy, w, entries(starts, index, M, K), M, K, owned(tiles, K, unitOf(tiles, stripsOf(K)), begin, end));
+  spmmT(dx, init, dy, w, entries(starts, index, M, K), M, K, owned(tiles, K, inBands(tiles, stripsOf(K)), begin, end));
 }
 
 export function mergeQuad(

@@ -26,6 +26,15 @@ export function owned(
   });
 }
 
+/** The units of tiles of a part of the output, part by part, in bands of 16 tiles; `firsts` are where parts begin. */
+export const inBands =
+  (tiles: number, firsts: readonly number[]) =>
+  (tile: number, feature: number): number => {
+    const band = tile - (tile % 16);
+    const part = firsts.filter((first) => first <= feature).length - 1;
+    return band * firsts.length + part * Math.min(16, tiles - band) + (tile - band);
+  };
+
 /** Y = (init or 0) + W X, where it is owned. */
 export function spmm(
   y: Float64Array,
