@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { bytesOf } from '../core/constant.ts';
 import { FormatError, explain } from '../core/errors.ts';
 import type { RandomState } from '../core/random.ts';
+import { VERSION } from '../core/version.ts';
 import { stageDirectory, writeFileAtomic } from '../io/atomic.ts';
 import { readJsonObject } from '../io/json.ts';
 import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
@@ -17,6 +18,7 @@ import { checkIdentity } from './training.ts';
 
 const TENSORS = 'training_state.safetensors';
 const STATE = 'trainer_state.json';
+const OTHER_VERSION = 'Another version may add in another order, and the run would not be the same: go on with the one that began it.';
 
 export interface RunState {
   readonly trainer: TrainerState;
@@ -46,7 +48,7 @@ export function saveRun(out: string, state: RunState, alsoWrite: (directory: str
     );
     const { cursor, identity, pendingLosses, ranks } = state;
     writeFileAtomic(join(staging.path, STATE), [
-      `${JSON.stringify({ global_step: step, epoch: cursor.epoch, cursor, pendingLosses, ranks, identity }, null, 2)}\n`,
+      `${JSON.stringify({ version: VERSION, global_step: step, epoch: cursor.epoch, cursor, pendingLosses, ranks, identity }, null, 2)}\n`,
     ]);
     alsoWrite(staging.path);
     staging.commit();
@@ -65,9 +67,14 @@ export function findCheckpoint(path: string): string {
   return join(path, `checkpoint-${Math.max(...steps.map(Number))}`);
 }
 
-/** Reads a checkpoint of a run with this identity. Throws FormatError naming what differs. */
+/** Reads a checkpoint of a run with this identity, by this version. Throws FormatError naming what differs. */
 export function loadRun(path: string, identity: RunState['identity']): RunState {
   const json = readJsonObject(join(path, STATE));
+  const { version } = json;
+  if (version !== VERSION) {
+    const got = `one of ${typeof version === 'string' ? version : 'an unknown version'}`;
+    throw new FormatError(explain(`--resume ${path}`, `a checkpoint of lors-wasm ${VERSION}`, got, OTHER_VERSION));
+  }
   const was = (json['identity'] ?? {}) as Identity;
   checkIdentity(`--resume ${path}`, was, identity);
   const file = openSafetensors(join(path, TENSORS));

@@ -171,6 +171,18 @@ withShared('resume', () => {
       await expect(refused).rejects.toThrow(/: kernels: expected "relaxed" as in the interrupted run, got "plain"\./);
     });
 
+    test.each([
+      ['0.0.9', /one of 0\.0\.9\. Another version may add in another order/],
+      [undefined, /one of an unknown version\./],
+    ])('another version, %s', async (version, got) => {
+      const [copy, state] = [join(root, 'other version'), join('checkpoint-1', 'trainer_state.json')];
+      fs.cpSync(out, copy, { recursive: true });
+      fs.writeFileSync(join(copy, state), JSON.stringify({ ...(readJson(join(copy, state)) as object), version }));
+      const refused = run({ ...common, ...method, out, resume: copy });
+      await expect(refused).rejects.toThrow(FormatError);
+      await expect(refused).rejects.toThrow(got);
+    });
+
     test('another base, of other masks', async () => {
       const refused = run({ ...common, ...method, prune: undefined, out: join(root, 'dense'), resume: out });
       await expect(refused).rejects.toThrow(/: model: expected "[^"]+" as in the interrupted run, got "[^"]+"\./);
