@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { OutputError, explain } from '../core/errors.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -99,19 +99,33 @@ export function writeFileAtomic(path: string, parts: Iterable<string | Uint8Arra
 /**
  * Makes a directory for output, with its parents.
  * @param existing `refuse`: a directory that holds anything is kept as it is; `allow`: it is written into
+ * @returns takes back what was made, where nothing came into it: for a job that ends before it wrote anything
  * @throws {OutputError} where it holds something, is a file, or cannot be written
  */
-export function createOutputDirectory(path: string, existing: 'refuse' | 'allow'): void {
+export function createOutputDirectory(path: string, existing: 'refuse' | 'allow'): () => void {
   // Both calls can fail for want of a permission, and should: before the hours of work, not after.
-  const entries = attempt(path, () => {
-    fs.mkdirSync(path, { recursive: true });
+  const [made, entries] = attempt(path, () => {
+    const first = fs.mkdirSync(path, { recursive: true });
     fs.accessSync(path, fs.constants.W_OK);
-    return fs.readdirSync(path).length;
+    return [first, fs.readdirSync(path).length];
   });
-  if (entries === 0 || existing === 'allow') return;
+  if (entries === 0 || existing === 'allow') return () => removeEmpty(resolve(path), made);
   const got = `one with ${entries} ${entries === 1 ? 'entry' : 'entries'}`;
   const hint = 'Give --overwrite to write into it, or --resume to go on with the run in it.';
   throw new OutputError(explain(path, 'a new or empty directory', got, hint));
+}
+
+/** Removes a directory and its parents up to `first`, where it is given, as far as they are empty. */
+function removeEmpty(path: string, first: string | undefined): void {
+  if (first === undefined) return;
+  for (let at = path; at.length >= resolve(first).length; at = dirname(at)) {
+    try {
+      fs.rmdirSync(at);
+    } catch {
+      // It holds something, or is gone: so it and its parents stay as they are.
+      return;
+    }
+  }
 }
 
 /** A directory that is being filled. */

@@ -35,12 +35,16 @@ export interface SaveModelOptions {
 /** Writes a model as a Hugging Face directory: dense tensors with exact zeros. Throws OutputError. */
 export function saveModel(model: LlamaModel, directory: string, options: SaveModelOptions = {}): void {
   const { dtype, copyFrom, existing = 'refuse', shardBytes } = options;
-  createOutputDirectory(directory, existing);
-  const saved = dtype ? castModel(model, dtype) : model;
-  saveCheckpoint(directory, {
-    config: configOf(model, dtype),
-    tensors: modelTensors(saved),
-    copyFrom,
-    ...(shardBytes !== undefined && { shardBytes }),
-  });
+  const takeBack = createOutputDirectory(directory, existing);
+  try {
+    const saved = dtype ? castModel(model, dtype) : model;
+    saveCheckpoint(directory, {
+      config: configOf(model, dtype),
+      tensors: modelTensors(saved),
+      copyFrom,
+      ...(shardBytes !== undefined && { shardBytes }),
+    });
+  } finally {
+    takeBack();
+  }
 }

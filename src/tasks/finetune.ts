@@ -59,15 +59,17 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   checkSqft(settings.method, options);
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
-  createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
-  const run = await planned(settings, host, tell);
+  const takeBack = createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
+  let run: Run | undefined;
   try {
+    run = await planned(settings, host, tell);
     await run.start();
     return await run.loop(hooks);
   } catch (error) {
-    throw run.withCheckpoint(error);
+    throw run ? run.withCheckpoint(error) : error;
   } finally {
-    await run.close();
+    await run?.close();
+    takeBack();
   }
 }
 

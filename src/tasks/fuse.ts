@@ -2,7 +2,6 @@
 import type { Given, OptionTable } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { loadAdapter } from '../io/adapter.ts';
-import { createOutputDirectory } from '../io/atomic.ts';
 import { loadGrids, saveGrids } from '../io/grid.ts';
 import { loadModel, saveModel } from '../io/model.ts';
 import { kernelModule } from '../io/kernelModule.ts';
@@ -31,8 +30,7 @@ export function fuse(options: Given<typeof FUSE_OPTIONS>): LlamaModel {
   const adapter = loadAdapter(settings.adapter);
   const { module, flavour } = kernelModule(settings.kernels);
   const fused = fuseAdapter(loadModel(settings.model, undefined, flavour), adapter, module, dtype);
-  createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
-  saveModel(fused, settings.out, { dtype, copyFrom: settings.model, existing: 'allow' });
+  saveModel(fused, settings.out, { dtype, copyFrom: settings.model, existing: settings.overwrite ? 'allow' : 'refuse' });
   const grids = [...adapter.modules].flatMap(([name, { grid }]) => (grid ? [[name, grid] as const] : []));
   // Projections without an adapter are where they were on the base's.
   if (grids.length > 0) saveGrids(settings.out, new Map([...loadGrids(settings.model, shapesOf(fused)), ...grids]));

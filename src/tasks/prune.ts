@@ -1,5 +1,5 @@
 /** Pruning from directory to directory: the job of `lors prune`. */
-import type { Given, OptionTable } from '../core/options.ts';
+import type { Given, OptionTable, Resolved } from '../core/options.ts';
 import { resolveOptions } from '../core/options.ts';
 import { createOutputDirectory } from '../io/atomic.ts';
 import { loadDataset } from '../io/datasets.ts';
@@ -46,22 +46,29 @@ export async function prune(
   const settings = resolveOptions(PRUNE_OPTIONS, options);
   const { sessions, flavour } = openHost(settings);
   const rule = pruneRule(settings.method, settings.sparsity, settings);
-  createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
-  const model = loadModel(settings.model, undefined, flavour);
-  let calibration: Sequence[] = [];
-  if (needsCalibration(rule)) {
-    if (settings.data === undefined) {
-      const what = settings.allocation === 'owl' ? '--allocation owl' : settings.method;
-      throw new RangeError(`--data: expected calibration text for ${what}, got none. Magnitude pruning alone needs none.`);
-    }
-    const tokenizer = loadTokenizer(settings.model);
-    checkTokenizer(model, tokenizer);
-    const { documents } = tokenizeRows(loadDataset(settings.data, settings.separator).train, tokenizer, { maskPrompt: false });
-    const length = Math.min(settings.maxSeqLength ?? CALIBRATION_LENGTH, model.config.maxPositions);
-    calibration = sampleWindows(windows(documents, length), settings.calibrationSamples, settings.seed);
+  const takeBack = createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
+  try {
+    const model = loadModel(settings.model, undefined, flavour);
+    const calibration = needsCalibration(rule) ? calibrationOf(settings, model) : [];
+    const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
+    const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), packedFor: flavour, onBlock });
+    saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
+    return pruned;
+  } finally {
+    takeBack();
   }
-  const onBlock = (layer: number, layers: number): void => onEvent({ event: 'prune', layer: layer + 1, layers });
-  const pruned = await pruneModel(model, { ...rule, calibration, sessions: sessions(), packedFor: flavour, onBlock });
-  saveModel(pruned, settings.out, { copyFrom: settings.model, existing: 'allow' });
-  return pruned;
+}
+
+/** Windows of the data to calibrate on. Throws RangeError where no data are given. */
+function calibrationOf(settings: Resolved<typeof PRUNE_OPTIONS>, model: LlamaModel): Sequence[] {
+  const { method, allocation, data, separator, maxSeqLength, calibrationSamples, seed } = settings;
+  if (data === undefined) {
+    const what = allocation === 'owl' ? '--allocation owl' : method;
+    throw new RangeError(`--data: expected calibration text for ${what}, got none. Magnitude pruning alone needs none.`);
+  }
+  const tokenizer = loadTokenizer(settings.model);
+  checkTokenizer(model, tokenizer);
+  const { documents } = tokenizeRows(loadDataset(data, separator).train, tokenizer, { maskPrompt: false });
+  const length = Math.min(maxSeqLength ?? CALIBRATION_LENGTH, model.config.maxPositions);
+  return sampleWindows(windows(documents, length), calibrationSamples, seed);
 }

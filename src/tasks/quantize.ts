@@ -24,9 +24,13 @@ export function quantize(options: Given<typeof QUANTIZE_OPTIONS>): LlamaModel {
   const settings = resolveOptions(QUANTIZE_OPTIONS, options);
   const model = loadModel(settings.model);
   const grids = gridsOf(model, model.linears.keys(), settings.groupSize);
-  createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
-  const snapped = snapModel(model, grids);
-  saveModel(snapped, settings.out, { copyFrom: settings.model, existing: 'allow' });
-  saveGrids(settings.out, grids);
-  return snapped;
+  const takeBack = createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
+  try {
+    const snapped = snapModel(model, grids);
+    saveModel(snapped, settings.out, { copyFrom: settings.model, existing: 'allow' });
+    saveGrids(settings.out, grids);
+    return snapped;
+  } finally {
+    takeBack();
+  }
 }

@@ -57,13 +57,15 @@ export async function search(
   checkAdapter(model, adapter);
   const { valid, train } = loadDataset(settings.data, settings.separator);
   const { documents } = tokenizeRows(valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
-  createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
-  const evaluator = new Evaluator(model, documents, {
-    maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
-    sessions: sessions(arena),
-    training: { ...trainingOf(adapter), elastic: nls.sharing },
-  });
+  const takeBack = createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
+  let open: Evaluator | undefined;
   try {
+    const evaluator = new Evaluator(model, documents, {
+      maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
+      sessions: sessions(arena),
+      training: { ...trainingOf(adapter), elastic: nls.sharing },
+    });
+    open = evaluator;
     const run = new ElasticRun(evaluator, nls, evaluator.compiled.gates.keys(), settings.seed);
     await run.search(settings, async () => (await evaluator.run()).loss, onTurn);
     run.useKept();
@@ -71,6 +73,7 @@ export async function search(
     saveAdapter(settings.out, { config: adapter.config, modules: run.subAdapter(adapter.modules) });
     return evaluation;
   } finally {
-    await evaluator.close();
+    await open?.close();
+    takeBack();
   }
 }

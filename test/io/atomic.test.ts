@@ -111,6 +111,22 @@ describe('createOutputDirectory', () => {
     expect(() => createOutputDirectory(path('file', 'a'), 'allow')).toThrow(/a part of the path is a file/);
   });
 
+  it('takes back what it made, where nothing came into it', () => {
+    put('', 'there', 'file');
+    createOutputDirectory(path('there', 'a', 'b'), 'refuse')();
+    expect(fs.readdirSync(path('there'))).toEqual(['file']);
+    const takeBack = createOutputDirectory(path('there', 'a', 'b'), 'refuse');
+    put('kept', 'there', 'a', 'other');
+    takeBack();
+    expect(fs.readdirSync(path('there', 'a'))).toEqual(['other']);
+  });
+
+  it('takes back nothing that was there, empty or not', () => {
+    fs.mkdirSync(path('empty'));
+    createOutputDirectory(path('empty'), 'refuse')();
+    expect(fs.readdirSync(path('empty'))).toEqual([]);
+  });
+
   it('says before the work that there is no permission', () => {
     vi.spyOn(fs, 'accessSync').mockImplementation(() => {
       throw Object.assign(new Error('EACCES'), { code: 'EACCES' });

@@ -47,7 +47,7 @@ withShared('refused', () => {
       const data = put(name, content);
       await expect(evaluate({ model: STORIES, data })).rejects.toThrow(message);
       await expect(run({ model: STORIES, data, out: at(`out-${name}`) })).rejects.toThrow(message);
-      expect(fs.readdirSync(at(`out-${name}`)), 'the next try finds an empty directory').toEqual([]);
+      expect(fs.existsSync(at(`out-${name}`)), 'nothing is left of its output').toBe(false);
     });
 
     test('a format that is not read, a path that is not there, a directory without a train file', async () => {
@@ -164,7 +164,7 @@ withShared('refused', () => {
       await expect(refused).rejects.toThrow(error);
       await expect(refused).rejects.toThrow(message);
       expect(events, 'nothing was begun').toEqual([]);
-      if (fs.existsSync(out)) expect(fs.readdirSync(out)).toEqual([]);
+      expect(fs.existsSync(out), 'nothing is left of its output').toBe(false);
     });
 
     test('a pruner without text; a prompt longer than the model', async () => {

@@ -26,7 +26,7 @@ withShared('a loss that is not a number', () => {
     await expect(stopped).rejects.toThrow(
       /^step 1: the loss is \S+; first in op \d+ \w+ \(layers\.2[^)]*\)\. Nothing was updated\. A lower --learning-rate, .* may help\. No checkpoint had been saved yet\.$/,
     );
-    expect(fs.readdirSync(at('overflow'))).toEqual([]);
+    expect(fs.existsSync(at('overflow'))).toBe(false);
   });
 
   test('a learning rate that throws the run off: the checkpoint before it is named, finite, and the last', async () => {

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { OutputError } from '../../src/core/errors.ts';
+import { compare } from '../../src/bench/methods/compare.ts';
+import { FormatError, OutputError } from '../../src/core/errors.ts';
 import { fuse } from '../../src/tasks/fuse.ts';
 import { prune } from '../../src/tasks/prune.ts';
 import { STORIES, filesOf, readLines, run, temporaryDirectory, withShared, writeStories } from './workspace.ts';
@@ -41,6 +42,16 @@ withShared('where nothing can be written', () => {
     const refused = run({ ...options, model: at('nowhere'), data, out: at('denied') });
     await expect(refused).rejects.toThrow(OutputError);
     await expect(refused).rejects.toThrow(/denied: cannot be written: no permission\./);
+  });
+
+  test('a model that cannot be read: no empty directory is left for its output', async () => {
+    const out = at('parent', 'out');
+    await expect(run({ ...options, model: at('nowhere'), data, out })).rejects.toThrow(FormatError);
+    await expect(prune({ model: at('nowhere'), out, method: 'magnitude' })).rejects.toThrow(FormatError);
+    await expect(compare({ model: at('nowhere'), data, out, iters: 1 })).rejects.toThrow(FormatError);
+    expect(fs.existsSync(at('parent'))).toBe(false);
+    await expect(prune({ model: at('nowhere'), out: root, method: 'magnitude', overwrite: true })).rejects.toThrow(FormatError);
+    expect(fs.existsSync(at('whole'))).toBe(true);
   });
 
   test('a file where the directory should be', async () => {
@@ -92,7 +103,7 @@ withShared('where nothing can be written', () => {
       fail(operation, 'ENOSPC', nth);
       expect(() => fuse({ model: STORIES, adapter: at('whole'), out: at('fused') })).toThrow(message);
       vi.restoreAllMocks();
-      for (const out of ['pruned', 'fused']) expect(fs.readdirSync(at(out)), `${out}, call ${nth}`).toEqual([]);
+      for (const out of ['pruned', 'fused']) expect(fs.existsSync(at(out)), `${out}, call ${nth}`).toBe(false);
     }
   });
 

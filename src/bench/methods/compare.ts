@@ -63,7 +63,7 @@ export async function compare(options: Given<typeof COMPARE_OPTIONS>, { onEvent,
   const settings = resolveOptions(COMPARE_OPTIONS, options);
   const methods = [...new Set(settings.methods)] as Method[];
   const rates = [...new Set(settings.learningRates)];
-  if (settings.out !== undefined) createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
+  const takeBack = settings.out === undefined ? undefined : createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
   const made = new Date().toISOString();
   const work = mkdtempSync(join(tmpdir(), 'lors-compare-'));
   try {
@@ -114,6 +114,7 @@ export async function compare(options: Given<typeof COMPARE_OPTIONS>, { onEvent,
     return { report, files: settings.out === undefined ? [] : saveComparison(settings.out, report) };
   } finally {
     rmSync(work, { recursive: true, force: true });
+    takeBack?.();
   }
 }
 
