@@ -37,11 +37,12 @@ const formats = (['quad', 'csr', ...BLOCK_NAMES, 'dense'] as const).map((name) =
     format === 'dense' ? ['gemm', 'gemmT'] : [`spmm${suffix}` as KernelName, `spmmT${suffix}` as KernelName];
   // The dense products also take the features of a tile that W may be a band of.
   const sizes = format === 'dense' ? [M, M, K] : [M, K];
-  // All units: of rows or inputs of bands of tiles, of one strip of all, by tiles or by two, of tiles.
-  const shared = (features: number): number[] =>
-    ({ dense: [TILES, 0, denseUnits(features, TILES)], quad: [TILES, 0, TILES], csr: [TILES, 0, Math.ceil(TILES / 2)], block: [0, TILES] })[
-      format
-    ];
+  // All units: of rows or inputs of bands of tiles, or of one strip of all, by tiles or by two.
+  const shared = (features: number): number[] => [
+    TILES,
+    0,
+    { dense: denseUnits(features, TILES), quad: TILES, csr: Math.ceil(TILES / 2), block: TILES }[format],
+  ];
   const pairs = format === 'quad' ? [0] : [];
   const zeros = (n: number): Float64Array => new Float64Array(n);
   return {
