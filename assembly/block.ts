@@ -25,8 +25,8 @@
 import { FEATURE_SHIFT, LOADS_FIRST, fetchFeatures, madd, splatAt, start } from './lanes';
 
 /**
- * Features of a part of the output, and of the strips that are walked for one tile before the next tile comes: 512 KiB of weights at most, in the
- * second-level cache.
+ * Features of a part of the output, and of the strips that are walked for one tile before the next tile comes: 512 KiB of weights at most (4x4: 1 MiB),
+ * in the second-level cache.
  */
 const PART: usize = 512;
 /** Tiles that go through all of a part's weights before the next: what they read and add to again is then in the second-level cache. */

@@ -71,6 +71,26 @@ describe.each([
   });
 });
 
+// More outputs, or inputs, than a unit of any format has: blocks 512, CSR 1024, quads 256 outputs and 1152 inputs.
+describe.each([
+  ['quad', { format: 'quad' }],
+  ['csr', { format: 'csr' }],
+  ['block', { format: 'block', block: '4x1' }],
+  ['block', { format: 'block', block: '1x4' }],
+  ['dense', { format: 'dense' }],
+] satisfies [string, PackOptions][])('%s', (_format, options) => {
+  it.each([
+    [8, 1200],
+    [1200, 8],
+  ])('%i x %i: all of it is multiplied', (rows, cols) => {
+    const matrix = integers(random, rows * cols).map((w, i) => ((((i % cols) >> 2) + (Math.floor(i / cols) >> 2)) % 2 ? 0 : w || 1));
+    const [x, dy] = [integers(random, tokens * cols), integers(random, tokens * rows)];
+    const weight = pack(matrix, rows, cols, options);
+    expect(spmm(weight, x, tokens)).toEqual(product(x, transpose(matrix, rows, cols), tokens, cols, rows));
+    expect(spmmT(weight, dy, tokens)).toEqual(product(dy, matrix, tokens, rows, cols));
+  });
+});
+
 describe('bad input', () => {
   const weight = pack(matrix, rows, cols);
 

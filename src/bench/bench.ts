@@ -57,7 +57,7 @@ export async function bench(
   const settings = resolveOptions(BENCH_OPTIONS, options);
   const plan = planOf(settings);
   const quality = settings.quality ? qualityPlanOf(settings, plan) : undefined;
-  if (settings.out !== undefined) prepareResults(settings.out, settings.overwrite);
+  const takeBack = settings.out === undefined ? undefined : prepareResults(settings.out, settings.overwrite);
   const peers: Peer[] = [];
   try {
     for (const name of settings.against ?? []) peers.push(await peerOf(name, settings.python));
@@ -77,6 +77,7 @@ export async function bench(
     return { report, files: settings.out === undefined ? [] : saveResults(settings.out, report) };
   } finally {
     for (const peer of peers) peer.end();
+    takeBack?.();
   }
 }
 

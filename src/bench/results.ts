@@ -9,9 +9,9 @@ import type { BenchReport } from './types.ts';
 
 export const SCHEMA = 'lors-bench/1';
 
-/** Refuses a directory that cannot be written to, before there is something to lose. */
-export function prepareResults(directory: string, overwrite: boolean): void {
-  createOutputDirectory(directory, overwrite ? 'allow' : 'refuse');
+/** Refuses a directory that cannot be written to, before there is something to lose. Returns what takes it back where nothing comes into it. */
+export function prepareResults(directory: string, overwrite: boolean): () => void {
+  return createOutputDirectory(directory, overwrite ? 'allow' : 'refuse');
 }
 
 /** Writes results.json, results.csv and report.html; returns their paths. */

@@ -9,7 +9,7 @@ import { isJsonObject, parseJson } from '../io/jsonObject.ts';
 import type { Safetensors } from '../io/safetensorsFormat.ts';
 import { encodeSafetensors, parseSafetensors } from '../io/safetensorsFormat.ts';
 import type { Identity } from '../tasks/training.ts';
-import { checkIdentity } from '../tasks/training.ts';
+import { checkIdentity, checkVersion } from '../tasks/training.ts';
 import type { BatchCursor } from '../train/batches.ts';
 import type { TrainerState } from '../train/trainer.ts';
 
@@ -51,8 +51,7 @@ function openState(bytes: Uint8Array, identity: Identity): { file: Safetensors; 
   const file = parseSafetensors(bytes, 'state');
   const { format, version, run, identity: was } = file.metadata;
   if (format !== FORMAT) throw new FormatError(explain('state', FORMAT, format ?? 'another safetensors file'));
-  if (version !== VERSION)
-    throw new FormatError(explain('state', `one of lors-wasm ${VERSION}`, `one of ${version ?? 'an unknown version'}`));
+  checkVersion('state', version);
   checkIdentity('state', objectOf(was, 'identity'), identity);
   return { file, run: objectOf(run, 'run') };
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { OutputError, explain } from '../core/errors.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -105,26 +105,33 @@ export function writeFileAtomic(path: string, parts: Iterable<string | Uint8Arra
 export function createOutputDirectory(path: string, existing: 'refuse' | 'allow'): () => void {
   // Both calls can fail for want of a permission, and should: before the hours of work, not after.
   const [made, entries] = attempt(path, () => {
-    const first = fs.mkdirSync(path, { recursive: true });
+    const made = makeDirectory(path);
     fs.accessSync(path, fs.constants.W_OK);
-    return [first, fs.readdirSync(path).length];
+    return [made, fs.readdirSync(path).length];
   });
-  if (entries === 0 || existing === 'allow') return () => removeEmpty(resolve(path), made);
+  if (entries === 0 || existing === 'allow') return () => removeEmpty(made);
   const got = `one with ${entries} ${entries === 1 ? 'entry' : 'entries'}`;
   const hint = 'Give --overwrite to write into it, or --resume to go on with the run in it.';
   throw new OutputError(explain(path, 'a new or empty directory', got, hint));
 }
 
-/** Removes a directory and its parents up to `first`, where it is given, as far as they are empty. */
-function removeEmpty(path: string, first: string | undefined): void {
-  if (first === undefined) return;
-  for (let at = path; at.length >= resolve(first).length; at = dirname(at)) {
-    try {
-      fs.rmdirSync(at);
-    } catch {
-      // It holds something, or is gone: so it and its parents stay as they are.
-      return;
-    }
+/** Makes a directory with its parents; gives those that were not there, the innermost first, by their real names: links and `..` resolved. */
+function makeDirectory(path: string): string[] {
+  const first = fs.mkdirSync(path, { recursive: true });
+  if (first === undefined) return [];
+  const top = fs.realpathSync.native(first);
+  const made: string[] = [];
+  // Of a path that leads out again of what was made for it nothing is known: it is left.
+  for (let at = fs.realpathSync.native(path); at === top || at.startsWith(top + sep); at = dirname(at)) made.push(at);
+  return made;
+}
+
+/** Removes directories in this order, as far as they are empty. */
+function removeEmpty(directories: readonly string[]): void {
+  try {
+    for (const directory of directories) fs.rmdirSync(directory);
+  } catch {
+    // It holds something, or is gone: so it and its parents stay as they are.
   }
 }
 
@@ -188,7 +195,7 @@ export function stageDirectory(path: string): Stage {
  */
 export function stageFiles(directory: string): Stage {
   const temporary = join(directory, `.${randomBytes(6).toString('hex')}.tmp`);
-  const made = attempt(directory, () => fs.mkdirSync(directory, { recursive: true })) !== undefined;
+  const made = attempt(directory, () => makeDirectory(directory));
   const stage = makeStage(directory, temporary, () => {
     for (const name of fs.readdirSync(temporary)) fs.renameSync(join(temporary, name), join(directory, name));
     fs.rmdirSync(temporary);
@@ -197,8 +204,7 @@ export function stageFiles(directory: string): Stage {
     ...stage,
     abort() {
       stage.abort();
-      // Only where it was made for this stage, and is empty: rmdir refuses anything else.
-      if (made && fs.existsSync(directory) && fs.readdirSync(directory).length === 0) fs.rmdirSync(directory);
+      removeEmpty(made);
     },
   };
 }

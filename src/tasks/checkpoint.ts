@@ -14,11 +14,10 @@ import { openSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { BatchCursor } from '../train/batches.ts';
 import type { TrainerState } from '../train/trainer.ts';
 import type { Identity } from './training.ts';
-import { checkIdentity } from './training.ts';
+import { checkIdentity, checkVersion } from './training.ts';
 
 const TENSORS = 'training_state.safetensors';
 const STATE = 'trainer_state.json';
-const OTHER_VERSION = 'Another version may add in another order, and the run would not be the same: go on with the one that began it.';
 
 export interface RunState {
   readonly trainer: TrainerState;
@@ -59,22 +58,22 @@ export function saveRun(out: string, state: RunState, alsoWrite: (directory: str
   return path;
 }
 
-/** The checkpoint that `path` is, or the last one in it. Throws FormatError where there is none. */
+/** The checkpoint that `path` is, or the last one in it. Throws FormatError where there is none, or it is another version's. */
 export function findCheckpoint(path: string): string {
-  if (existsSync(join(path, STATE))) return path;
+  const checkpoint = existsSync(join(path, STATE)) ? path : lastIn(path);
+  checkVersion(`--resume ${checkpoint}`, readJsonObject(join(checkpoint, STATE))['version']);
+  return checkpoint;
+}
+
+function lastIn(path: string): string {
   const steps = existsSync(path) ? readdirSync(path).flatMap((name) => /^checkpoint-(\d+)$/.exec(name)?.[1] ?? []) : [];
   if (steps.length === 0) throw new FormatError(explain(`--resume ${path}`, 'a checkpoint-N directory, or one that holds some', 'neither'));
   return join(path, `checkpoint-${Math.max(...steps.map(Number))}`);
 }
 
-/** Reads a checkpoint of a run with this identity, by this version. Throws FormatError naming what differs. */
+/** Reads a checkpoint of a run with this identity. Throws FormatError naming what differs. */
 export function loadRun(path: string, identity: RunState['identity']): RunState {
   const json = readJsonObject(join(path, STATE));
-  const { version } = json;
-  if (version !== VERSION) {
-    const got = `one of ${typeof version === 'string' ? version : 'an unknown version'}`;
-    throw new FormatError(explain(`--resume ${path}`, `a checkpoint of lors-wasm ${VERSION}`, got, OTHER_VERSION));
-  }
   const was = (json['identity'] ?? {}) as Identity;
   checkIdentity(`--resume ${path}`, was, identity);
   const file = openSafetensors(join(path, TENSORS));

@@ -59,10 +59,11 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
   checkSqft(settings.method, options);
   const tell = hooks.onEvent ?? ((): void => undefined);
   const host = openHost(settings);
+  const checkpoint = settings.resume === undefined ? undefined : findCheckpoint(settings.resume);
   const takeBack = createOutputDirectory(settings.out, settings.overwrite || settings.resume !== undefined ? 'allow' : 'refuse');
   let run: Run | undefined;
   try {
-    run = await planned(settings, host, tell);
+    run = await planned(settings, checkpoint, host, tell);
     await run.start();
     return await run.loop(hooks);
   } catch (error) {
@@ -74,12 +75,17 @@ export async function finetune(options: Given<typeof FINETUNE_OPTIONS>, hooks: F
 }
 
 /** The run, or why its plan is refused: what was pruned for it is not lost. */
-async function planned(settings: FinetuneSettings, host: Host, tell: (event: TrainEvent) => void): Promise<Run> {
+async function planned(
+  settings: FinetuneSettings,
+  checkpoint: string | undefined,
+  host: Host,
+  tell: (event: TrainEvent) => void,
+): Promise<Run> {
   const prepared = await prepare(settings, host, tell);
   try {
     const sessions = host.sessions(prepared.arena, await arenaBudget(settings.memory, prepared.arena, host.threads));
     const training = await initialized(settings, prepared, sessions, tell);
-    return new Run(settings, { ...prepared, training }, host, sessions, tell);
+    return new Run(settings, checkpoint, { ...prepared, training }, host, sessions, tell);
   } catch (error) {
     if (!(error instanceof MemoryBudgetError) || prepared.base === settings.model) throw error;
     throw new MemoryBudgetError(`${error.message} The pruned model is kept: go on with --model ${prepared.base} and another --out.`);
@@ -104,7 +110,14 @@ class Run {
   #state: RunState | undefined;
   #saved: string | undefined;
 
-  constructor(settings: FinetuneSettings, prepared: Prepared, host: Host, sessions: Sessions, tell: (event: TrainEvent) => void) {
+  constructor(
+    settings: FinetuneSettings,
+    checkpoint: string | undefined,
+    prepared: Prepared,
+    host: Host,
+    sessions: Sessions,
+    tell: (event: TrainEvent) => void,
+  ) {
     const { maxSeqLength, batchSize, seed } = settings;
     this.#settings = settings;
     // The initial factors are not kept: the trainer puts them where they train.
@@ -114,7 +127,7 @@ class Run {
     this.#tell = tell;
     this.#log = join(settings.out, 'log.jsonl');
     // Everything that can be refused is looked at before there are threads, which would have to be given back.
-    const state = settings.resume === undefined ? undefined : loadRun(findCheckpoint(settings.resume), prepared.identity);
+    const state = checkpoint === undefined ? undefined : loadRun(checkpoint, prepared.identity);
     this.#stream = new BatchStream(prepared.train, maxSeqLength, batchSize, state?.cursor ?? seed);
     this.#schedule = scheduleOf(settings, this.#stream.batchesPerEpoch);
     this.#trainer = new Trainer(prepared.model, trainerOptionsOf(settings, training, prepared, sessions));

@@ -58,14 +58,15 @@ export async function search(
   const { valid, train } = loadDataset(settings.data, settings.separator);
   const { documents } = tokenizeRows(valid ?? train, tokenizer, { maskPrompt: settings.maskPrompt });
   const takeBack = createOutputDirectory(settings.out, settings.overwrite ? 'allow' : 'refuse');
-  let open: Evaluator | undefined;
+  // What a callback reads is not narrowed where it can be assigned to, so it has a name of its own below.
+  let started: Evaluator | undefined;
   try {
     const evaluator = new Evaluator(model, documents, {
       maxSeqLength: Math.min(settings.maxSeqLength, model.config.maxPositions),
       sessions: sessions(arena),
       training: { ...trainingOf(adapter), elastic: nls.sharing },
     });
-    open = evaluator;
+    started = evaluator;
     const run = new ElasticRun(evaluator, nls, evaluator.compiled.gates.keys(), settings.seed);
     await run.search(settings, async () => (await evaluator.run()).loss, onTurn);
     run.useKept();
@@ -73,7 +74,7 @@ export async function search(
     saveAdapter(settings.out, { config: adapter.config, modules: run.subAdapter(adapter.modules) });
     return evaluation;
   } finally {
-    await open?.close();
+    await started?.close();
     takeBack();
   }
 }

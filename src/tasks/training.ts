@@ -5,6 +5,7 @@ import type { FactorTensors } from '../adapters/factors.ts';
 import { ruleOf } from '../adapters/methods.ts';
 import type { RankSharing } from '../adapters/rule.ts';
 import { FormatError, explain } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
 import type { Given, Resolved } from '../core/options.ts';
 import { Random } from '../core/random.ts';
 import type { Sequence } from '../models/batch.ts';
@@ -156,6 +157,14 @@ export function identityOf(settings: Readonly<Record<string, unknown>>, train: r
   const bound = Object.entries(settings).filter(([name, value]) => !free.has(name) && value !== undefined);
   // The data come first: where they choose the masks, it is they that differ.
   return { ...Object.fromEntries(bound), data: dataFingerprint(train), ...others };
+}
+
+/** Throws FormatError where a run is not of this version. */
+export function checkVersion(where: string, version: unknown): void {
+  if (version === VERSION) return;
+  const got = `one of ${typeof version === 'string' ? version : 'an unknown version'}`;
+  const hint = 'Another version may add in another order, and the run would not be the same: go on with the one that began it.';
+  throw new FormatError(explain(where, `a run of lors-wasm ${VERSION}`, got, hint));
 }
 
 /** Throws FormatError naming the first thing in which a run is not the one that it goes on from. */

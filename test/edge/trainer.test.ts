@@ -188,7 +188,7 @@ describe('a state is refused, naming what differs,', () => {
       'latin1',
     );
     await expect(createTrainer(tinyRun({ state: new Uint8Array(other) }))).rejects.toThrow(
-      /state: expected one of lors-wasm .*, got one of 9\.9\.9/,
+      /state: expected a run of lors-wasm .*, got one of 9\.9\.9\. Another version/,
     );
   });
 

@@ -121,10 +121,33 @@ describe('createOutputDirectory', () => {
     expect(fs.readdirSync(path('there', 'a'))).toEqual(['other']);
   });
 
-  it('takes back nothing that was there, empty or not', () => {
+  it('takes back nothing that was there, empty or not, wherever the path leads', () => {
     fs.mkdirSync(path('empty'));
     createOutputDirectory(path('empty'), 'refuse')();
-    expect(fs.readdirSync(path('empty'))).toEqual([]);
+    createOutputDirectory(`${path('new')}/../empty`, 'refuse')();
+    createOutputDirectory(`${path('new')}/../empty/out`, 'refuse')();
+    expect(fs.existsSync(path('empty'))).toBe(true);
+    fs.mkdirSync(path('else', 'where'), { recursive: true });
+    fs.symlinkSync(path('else', 'where'), path('link'));
+    fs.mkdirSync(path('out'));
+    createOutputDirectory(`${path('link')}/../out`, 'refuse')();
+    expect([fs.existsSync(path('out')), fs.existsSync(path('else', 'out'))]).toEqual([true, false]);
+    createOutputDirectory(`${path('link', 'a', 'b')}/`, 'refuse')();
+    expect(fs.readdirSync(path('else', 'where'))).toEqual([]);
+  });
+
+  it('takes back what it made, though the working directory is another by then', () => {
+    const before = process.cwd();
+    try {
+      process.chdir(directory);
+      fs.mkdirSync(path('other', 'a'), { recursive: true });
+      const takeBack = createOutputDirectory('a', 'refuse');
+      process.chdir(path('other'));
+      takeBack();
+    } finally {
+      process.chdir(before);
+    }
+    expect([fs.existsSync(path('a')), fs.existsSync(path('other', 'a'))]).toEqual([false, true]);
   });
 
   it('says before the work that there is no permission', () => {

@@ -17,6 +17,18 @@ export function expectExact<K extends KernelName>(call: KernelCall<K>, flavour: 
   }
 }
 
+/** Claims that some units write what is theirs, exactly, and nothing else: that kernel and oracle mean the same by a unit. */
+export function expectOwned<K extends KernelName>(call: KernelCall<K>, flavour: Flavour): void {
+  for (const [begin, end] of [
+    [0, 1],
+    [Math.floor(call.units / 3), Math.ceil((call.units * 2) / 3)],
+  ] as const) {
+    const got = call.run(flavour, [[begin, end]]);
+    for (const [name, want] of call.oracleOf(begin, end))
+      expectClose(`${call.kernel} ${name} by ${begin} to ${end}`, got.get(name)!, want, 0);
+  }
+}
+
 /** Claims an output within a tolerance of the oracle, or of each output by name. */
 export function expectWithin<K extends KernelName>(
   call: KernelCall<K>,

@@ -109,16 +109,19 @@ export class KernelCall<K extends KernelName> {
 
   /** What the oracle makes of the outputs, over all units. Computed once. */
   oracle(): ReadonlyMap<string, Float64Array> {
-    if (this.#oracle) return this.#oracle;
+    return (this.#oracle ??= this.oracleOf(0, this.units));
+  }
+
+  /** The same over units [begin, end): what is not theirs stays as it was. */
+  oracleOf(begin: number, end: number): Map<string, Float64Array> {
     const wide = new Map<Elements, Exclude<Elements, Float32Array>>();
     for (const data of this.#buffers.values()) wide.set(data, widened(data));
     const args = rolesOf(this.kernel).map(([name, role]): OracleArgument => {
       const data = this.#buffers.get(name);
       return data ? wide.get(data)! : isPointer(role) || role === 'scratch' ? null : (this.#numbers.get(name) ?? 0);
     });
-    callReference(this.kernel, [...args, 0, this.units]);
-    this.#oracle = new Map(this.#outputs().map((name) => [name, wide.get(this.#buffers.get(name)!) as Float64Array]));
-    return this.#oracle;
+    callReference(this.kernel, [...args, begin, end]);
+    return new Map(this.#outputs().map((name) => [name, wide.get(this.#buffers.get(name)!) as Float64Array]));
   }
 
   /** The outputs of the compiled kernel. Throws where a guard band or an input changed. */

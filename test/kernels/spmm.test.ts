@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { blockMask, fullest, gaussians, integers, masked } from './data.ts';
-import { expectExact, expectSplitFree, expectWithin, largest, tolerance } from './claims.ts';
+import { expectExact, expectOwned, expectSplitFree, expectWithin, largest, tolerance } from './claims.ts';
 import { eachFlavour } from './harness.ts';
 import { Random } from '../../src/core/random.ts';
 import { BLOCK_NAMES } from '../../src/sparse/block.ts';
@@ -90,6 +90,8 @@ eachFlavour((flavour) => {
       expectExact(calls.multiply(init, dy, x, values), flavour, init);
       expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
     }
+    expectOwned(calls.multiply('other', dy, x, values), flavour);
+    expectOwned(calls.multiplyT('other', x, dy, values), flavour);
   });
 
   // 1300 features are two parts of 512, of two segments or one each, and a short one. One tile is alone in its band, or two are.
@@ -106,6 +108,8 @@ eachFlavour((flavour) => {
         expectExact(calls.multiply(init, dy, x, values), flavour, init);
         expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
       }
+      expectOwned(calls.multiply('other', dy, x, values), flavour);
+      expectOwned(calls.multiplyT('other', x, dy, values), flavour);
     },
   );
 

@@ -7,6 +7,7 @@ import { compare } from '../../src/bench/methods/compare.ts';
 import { FormatError, OutputError } from '../../src/core/errors.ts';
 import { fuse } from '../../src/tasks/fuse.ts';
 import { prune } from '../../src/tasks/prune.ts';
+import { quantize } from '../../src/tasks/quantize.ts';
 import { STORIES, filesOf, readLines, run, temporaryDirectory, withShared, writeStories } from './workspace.ts';
 
 type Written = 'writeSync' | 'fsyncSync' | 'mkdirSync' | 'accessSync' | 'appendFileSync' | 'renameSync';
@@ -94,18 +95,24 @@ withShared('where nothing can be written', () => {
     expect(readLines(at('log', 'log.jsonl'))).toHaveLength(1);
   });
 
-  test.each(['fsyncSync', 'renameSync', 'writeSync'] as const)('prune and fuse leave nothing when %s finds no space', async (operation) => {
-    for (const nth of [1, 2, 3]) {
-      fail(operation, 'ENOSPC', nth);
-      const message = /cannot be written: no space left on the device\./;
-      await expect(prune({ model: STORIES, method: 'magnitude', out: at('pruned') })).rejects.toThrow(message);
-      vi.restoreAllMocks();
-      fail(operation, 'ENOSPC', nth);
-      expect(() => fuse({ model: STORIES, adapter: at('whole'), out: at('fused') })).toThrow(message);
-      vi.restoreAllMocks();
-      for (const out of ['pruned', 'fused']) expect(fs.existsSync(at(out)), `${out}, call ${nth}`).toBe(false);
-    }
-  });
+  test.each(['fsyncSync', 'renameSync', 'writeSync'] as const)(
+    'prune, fuse and quantize leave nothing when %s finds no space',
+    async (operation) => {
+      for (const nth of [1, 2, 3]) {
+        fail(operation, 'ENOSPC', nth);
+        const message = /cannot be written: no space left on the device\./;
+        await expect(prune({ model: STORIES, method: 'magnitude', out: at('pruned') })).rejects.toThrow(message);
+        vi.restoreAllMocks();
+        fail(operation, 'ENOSPC', nth);
+        expect(() => fuse({ model: STORIES, adapter: at('whole'), out: at('fused') })).toThrow(message);
+        vi.restoreAllMocks();
+        fail(operation, 'ENOSPC', nth);
+        expect(() => quantize({ model: STORIES, groupSize: 4, out: at('quantized') })).toThrow(message);
+        vi.restoreAllMocks();
+        for (const out of ['pruned', 'fused', 'quantized']) expect(fs.existsSync(at(out)), `${out}, call ${nth}`).toBe(false);
+      }
+    },
+  );
 
   test('a model that is pruned again over an old one stays the old one, whole, when space runs out', async () => {
     await prune({ model: STORIES, method: 'magnitude', out: at('again') });
