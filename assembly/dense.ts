@@ -186,7 +186,8 @@ function backwardPair(dx: usize, dy: usize, w: usize, stride: usize, rows: usize
  *
  * V8 folds a constant offset into the address of a load, but not of a splat: it adds it first, an instruction of the 24 that there is time
  * for, unless the same sum was made before the loop. So four come before the loop. The ways out between them are for V8 too, which
- * takes all loads of a piece of code without a branch to its front, where they need more registers than there are.
+ * takes all loads of a piece of code without a branch to its front, where they need more registers than there are. It also orders the sums as they
+ * are stored at the end, last ones first: with these, half of x is loaded when it is needed, which is 1 % faster; some orders are 13 % slower.
  */
 @inline
 function pairTile(forward: bool, y: usize, x: usize, w: usize, step: usize, n: usize): void {
@@ -308,14 +309,14 @@ function pairTile(forward: bool, y: usize, x: usize, w: usize, step: usize, n: u
       b3 = madd(q, p, b3);
     }
   } while (false);
-  v128.store(y, a0);
-  v128.store(y, a1, 16);
   v128.store(y, a2, 32);
   v128.store(y, a3, 48);
-  v128.store(y, b0, 64);
-  v128.store(y, b1, 80);
   v128.store(y, b2, 96);
   v128.store(y, b3, 112);
+  v128.store(y, a0);
+  v128.store(y, a1, 16);
+  v128.store(y, b0, 64);
+  v128.store(y, b1, 80);
 }
 
 /**
