@@ -103,11 +103,11 @@ export function writeFileAtomic(path: string, parts: Iterable<string | Uint8Arra
  * @throws {OutputError} where it holds something, is a file, or cannot be written
  */
 export function createOutputDirectory(path: string, existing: 'refuse' | 'allow'): () => void {
-  // Both calls can fail for want of a permission, and should: before the hours of work, not after.
-  const [made, entries] = attempt(path, () => {
-    const made = makeDirectory(path);
+  // Both can fail for want of a permission, and should: before the hours of work, not after.
+  const made = attempt(path, () => makeDirectory(path));
+  const entries = attempt(path, () => {
     fs.accessSync(path, fs.constants.W_OK);
-    return [made, fs.readdirSync(path).length];
+    return fs.readdirSync(path).length;
   });
   if (entries === 0 || existing === 'allow') return () => removeEmpty(made);
   const got = `one with ${entries} ${entries === 1 ? 'entry' : 'entries'}`;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { blockMask, fullest, gaussians, integers, masked } from './data.ts';
 import { expectExact, expectOwned, expectSplitFree, expectWithin, largest, tolerance } from './claims.ts';
+import type { Flavour } from '../../src/core/flavour.ts';
 import { eachFlavour } from './harness.ts';
 import { Random } from '../../src/core/random.ts';
 import { BLOCK_NAMES } from '../../src/sparse/block.ts';
@@ -55,13 +56,7 @@ eachFlavour((flavour) => {
     const elements = twoOfFour(random, rows * cols);
     const weight = pack('F32', elements, rows, cols, { format: 'quad' });
     expect(keepsPairs(weight)).toBe(true);
-    const calls = new WeightCalls(weight, tiles, pairs);
-    const values = calls.weight.values as Float32Array<ArrayBuffer>;
-    const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
-    for (const init of INITS) {
-      expectExact(calls.multiply(init, dy, x, values), flavour, init);
-      expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
-    }
+    expectProducts(new WeightCalls(weight, tiles, pairs), random, flavour);
   });
 
   test('quads: lists of a chunk stand at the start of the scratch, though all of the index would not fit it', () => {
@@ -83,15 +78,7 @@ eachFlavour((flavour) => {
   ] as const)('%s of %i x %i, %i tiles: several strips of the output, shared out in any way', (format, rows, cols, tiles) => {
     const random = new Random(rows);
     const elements = integers(random, rows * cols).map((v, i) => (random.uniform() < 0.4 ? v || i % 3 : 0));
-    const calls = new WeightCalls(pack('F32', elements, rows, cols, { format }), tiles);
-    const values = calls.weight.values as Float32Array<ArrayBuffer>;
-    const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
-    for (const init of INITS) {
-      expectExact(calls.multiply(init, dy, x, values), flavour, init);
-      expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
-    }
-    expectOwned(calls.multiply('other', dy, x, values), flavour);
-    expectOwned(calls.multiplyT('other', x, dy, values), flavour);
+    expectProducts(new WeightCalls(pack('F32', elements, rows, cols, { format }), tiles), random, flavour);
   });
 
   // 1300 features are two parts of 512, of two segments or one each, and a short one. One tile is alone in its band, or two are.
@@ -101,15 +88,7 @@ eachFlavour((flavour) => {
       const random = new Random(rows);
       const keep = blockMask(random, rows, cols, block, 0.6);
       const elements = masked(integers(random, rows * cols), keep);
-      const calls = new WeightCalls(pack('F32', elements, rows, cols, { keep, format: 'block', block }), tiles);
-      const values = calls.weight.values as Float32Array<ArrayBuffer>;
-      const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
-      for (const init of INITS) {
-        expectExact(calls.multiply(init, dy, x, values), flavour, init);
-        expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
-      }
-      expectOwned(calls.multiply('other', dy, x, values), flavour);
-      expectOwned(calls.multiplyT('other', x, dy, values), flavour);
+      expectProducts(new WeightCalls(pack('F32', elements, rows, cols, { keep, format: 'block', block }), tiles), random, flavour);
     },
   );
 
@@ -130,6 +109,18 @@ eachFlavour((flavour) => {
     },
   );
 });
+
+/** Claims both products of a weight of integers exactly: by all of its units, shared out in any way, and by some of them. */
+function expectProducts(calls: WeightCalls, random: Random, flavour: Flavour): void {
+  const values = calls.weight.values as Float32Array<ArrayBuffer>;
+  const [x, dy] = [integers(random, calls.floats('in')), integers(random, calls.floats('out'))];
+  for (const init of INITS) {
+    expectExact(calls.multiply(init, dy, x, values), flavour, init);
+    expectExact(calls.multiplyT(init, x, dy, values), flavour, init);
+  }
+  expectOwned(calls.multiply('other', dy, x, values), flavour);
+  expectOwned(calls.multiplyT('other', x, dy, values), flavour);
+}
 
 /** Integers of which two of every four are kept, others in each row. */
 function twoOfFour(random: Random, n: number): Float32Array<ArrayBuffer> {
